@@ -1,0 +1,72 @@
+//! Who somebody is, once verified: [`Subject`] and [`Identity`]. Policies decide on it, hand-off
+//! writes it.
+
+use super::{ClientName, Environment, OrcidId, ScopeSet, UnixTime};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The stable identifier of a person at a provider. At ORCID always an iD; a provider of environment
+/// `other` may use anything else if the configuration says so explicitly.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Subject {
+    Orcid(OrcidId),
+    /// 1 to 255 printable ASCII characters (OpenID Connect Core §2, `sub`).
+    Foreign(String),
+}
+
+impl Subject {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Subject::Orcid(id) => id.as_str(),
+            Subject::Foreign(text) => text,
+        }
+    }
+
+    pub fn orcid(&self) -> Option<OrcidId> {
+        match self {
+            Subject::Orcid(id) => Some(*id),
+            Subject::Foreign(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the provider said about a second factor. ORCID tells member clients only, and says that it
+/// is *enabled*, not that it was used (`orcid.md` §1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mfa {
+    Enabled,
+    PasswordOnly,
+    Unknown,
+}
+
+/// A verified visitor, as policies and hand-off see one: session and connection put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub subject: Subject,
+    pub environment: Environment,
+    pub client: ClientName,
+    /// The public display name, if there is one (`orcid.md` §3.2).
+    pub name: Option<String>,
+    pub given_name: Option<String>,
+    pub family_name: Option<String>,
+    /// The union of what the connection's live token pairs hold.
+    pub scopes: ScopeSet,
+    /// When the gate verified this person (the provider's own `auth_time` is not to be trusted, `orcid.md` §11 quirk 9).
+    pub signed_in_at: UnixTime,
+    pub mfa: Mfa,
+    /// When the session ends at the latest.
+    pub session_expires: UnixTime,
+}
+
+impl Identity {
+    /// The record's address; a foreign subject has none.
+    pub fn uri(&self) -> Option<String> {
+        self.subject.orcid().map(|id| id.uri(self.environment.record_base()))
+    }
+}

@@ -1,0 +1,31 @@
+//! [`IncidentId`]: the number shown on an error page and written in the log, so that a help desk can
+//! find the one from the other.
+
+use super::Chance;
+use std::fmt;
+
+/// Forty random bits, printed as eight characters that are hard to confuse when read aloud.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IncidentId([u8; 8]);
+
+/// Crockford's base 32: no I, L, O, U.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+impl IncidentId {
+    pub fn draw(chance: &dyn Chance) -> Self {
+        Self(chance.bytes::<8>().map(|byte| ALPHABET[usize::from(byte & 31)]))
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = std::str::from_utf8(&self.0).expect("drawn from an ASCII alphabet");
+        write!(f, "{}-{}", &text[..4], &text[4..])
+    }
+}
+
+impl fmt::Debug for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
