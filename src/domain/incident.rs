@@ -29,3 +29,29 @@ impl fmt::Debug for IncidentId {
         fmt::Display::fmt(self, f)
     }
 }
+
+impl std::str::FromStr for IncidentId {
+    type Err = ();
+
+    /// Reads what `Display` prints, so that a page shown after a redirect can carry the number.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let plain: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').collect();
+        let eight: [u8; 8] = plain.try_into().map_err(|_| ())?;
+        if eight.iter().all(|byte| ALPHABET.contains(byte)) { Ok(Self(eight)) } else { Err(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SystemChance;
+
+    #[test]
+    fn an_incident_number_reads_back_as_it_prints() {
+        let incident = IncidentId::draw(&SystemChance::default());
+        assert_eq!(incident.to_string().parse(), Ok(incident));
+        for bad in ["", "ABCD", "ABCD-EFGI", "ABCD-EFGHJ", "<script>", "éééé"] {
+            assert!(bad.parse::<IncidentId>().is_err(), "{bad}");
+        }
+    }
+}

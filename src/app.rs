@@ -1,0 +1,347 @@
+//! The composition root: `Settings` become a built gate, a running gate, a drained gate. The one place
+//! that knows every floor; it contains no logic of its own.
+
+mod admin;
+mod examine;
+mod fault;
+mod providers;
+mod reload;
+mod signing;
+
+pub use examine::{Examined, examine, policy_context};
+pub use fault::StartFault;
+
+use crate::assertion::Assertions;
+use crate::config::{self, Settings};
+use crate::domain::return_to::origin;
+use crate::domain::{Chance, Clock, SystemChance, SystemClock};
+use crate::metrics::Metrics;
+use crate::ops;
+use crate::pages::{Organisation, Pages, PagesSettings};
+use crate::policy::PolicySet;
+use crate::proxy::listen::{self, ListenSettings};
+use crate::proxy::{Authorities, DoorLimits, Resolver, Shared, redirect};
+use crate::session::Sessions;
+use crate::signin::{SignIn, SignInParts, SignInSettings};
+use crate::tls::{self, CertificateStore};
+use crate::tokens::{self, Providers};
+use crate::vault::{Vault, VaultSettings};
+use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What production takes from the machine and tests replace.
+pub struct Surroundings {
+    pub clock: Arc<dyn Clock>,
+    pub chance: Arc<dyn Chance>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance::default()) }
+    }
+}
+
+/// Where a running gate is reached.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    pub gate: SocketAddr,
+    pub http: Option<SocketAddr>,
+    pub ops: SocketAddr,
+    pub admin: PathBuf,
+    pub public_port: u16,
+    /// Site name to the address of its front page.
+    pub sites: BTreeMap<String, String>,
+    pub sign_in: String,
+}
+
+/// A running gate. Dropping it without [`Gate::stop`] leaves threads behind; production and tests stop it.
+pub struct Gate {
+    addresses: Addresses,
+    shared: Arc<Shared>,
+    vault: Arc<Vault>,
+    listening: listen::Running,
+    background: tokio::runtime::Runtime,
+    stop: watch::Sender<bool>,
+    reloader: Arc<reload::Reloader>,
+}
+
+/// Sessions kept in memory; the rest is read from the store when asked for (`design.md` §7).
+const WARM_SESSIONS: u64 = 200_000;
+
+/// Threads of the background runtime: it waits on disks and on ORCID, it does not compute.
+const BACKGROUND_THREADS: usize = 2;
+
+impl Gate {
+    /// Builds and opens a gate; every listener accepts when it returns. Blocks (it opens the store):
+    /// call it outside of any runtime.
+    pub fn start(settings: &Settings, surroundings: Surroundings) -> Result<Gate, StartFault> {
+        tls::install_provider();
+        let examined = examine(settings)?;
+        // Ports first: a busy one is an error before anything else is touched.
+        let sockets = Sockets::take(settings)?;
+        let public_port = settings.gate.public_port.unwrap_or(sockets.gate.address.port());
+        let Surroundings { clock, chance } = surroundings;
+        let vault = open_vault(settings, &clock, &chance)?;
+        let background = runtime()?;
+        let (stop, stopped) = watch::channel(false);
+        let parts = Parts { settings, clock, chance, vault: &vault, background: background.handle(), public_port };
+        let providers = Arc::new(providers::build(settings, public_port, &parts.clock)?);
+        let shared = parts.assemble(&examined, &providers)?;
+        let reloader = Arc::new(reload::Reloader::new(settings, examined.certificates.clone(), shared.metrics.clone()));
+        let Sockets { gate, rest: sockets } = sockets;
+        let listening = listen::open(gate, &shared, &listen_settings(settings, &examined.certificates)?)
+            .map_err(|fault| StartFault::Listener { what: "gate.listen", fault })?;
+        let addresses = addresses(settings, &examined.policies, &listening, &sockets, public_port)?;
+        let gate = Gate { addresses, shared, vault, listening, background, stop, reloader };
+        gate.start_tasks(settings, sockets, &stopped, &providers);
+        Ok(gate)
+    }
+
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Reads certificates again from disk; a broken set keeps the old one and is reported in the log.
+    pub fn reload(&self) {
+        self.reloader.certificates();
+    }
+
+    /// Stops accepting, drains, flushes and frees everything. Blocks.
+    pub fn stop(self) {
+        self.stop.send_replace(true);
+        self.listening.stop();
+        self.background.shutdown_timeout(std::time::Duration::from_secs(5));
+        self.vault.close();
+    }
+}
+
+/// Every TCP socket of the gate, taken before anything runs.
+struct Sockets {
+    gate: listen::Bound,
+    rest: SideSockets,
+}
+
+struct SideSockets {
+    http: Option<TcpListener>,
+    ops: TcpListener,
+    admin: admin::AdminSocket,
+}
+
+impl Sockets {
+    fn take(settings: &Settings) -> Result<Self, StartFault> {
+        let refused = |what| move |fault| StartFault::Listener { what, fault };
+        let cores =
+            settings.gate.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+        let gate = match inherited() {
+            Some(listener) => listen::inherit(&listener, cores),
+            None => listen::bind(settings.gate.listen, cores),
+        };
+        let gate = gate.map_err(refused("gate.listen"))?;
+        let rest = SideSockets {
+            http: settings.gate.http_listen.map(plain).transpose().map_err(refused("gate.http_listen"))?,
+            ops: plain(settings.ops.listen).map_err(refused("ops.listen"))?,
+            admin: admin::AdminSocket::bind(&settings.admin.socket).map_err(refused("admin.socket"))?,
+        };
+        Ok(Self { gate, rest })
+    }
+}
+
+/// A socket that systemd or another supervisor opened for the gate.
+fn inherited() -> Option<TcpListener> {
+    listenfd::ListenFd::from_env().take_tcp_listener(0).ok().flatten()
+}
+
+fn plain(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn open_vault(settings: &Settings, clock: &Arc<dyn Clock>, chance: &Arc<dyn Chance>) -> Result<Arc<Vault>, StartFault> {
+    let vault_settings = VaultSettings {
+        directory: settings.state.directory.join("vault"),
+        key_file: settings.vault.key_file.clone(),
+        simulated: settings.simulated(),
+        idle: settings.sessions.idle,
+        absolute: settings.sessions.absolute,
+        warm_sessions: WARM_SESSIONS,
+    };
+    Ok(Vault::open(vault_settings, clock.clone(), chance.clone())?)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StartFault> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(BACKGROUND_THREADS)
+        .enable_all()
+        .thread_name("background")
+        .build()
+        .map_err(|fault| StartFault::Process(fault.to_string()))
+}
+
+fn listen_settings(settings: &Settings, certificates: &Arc<CertificateStore>) -> Result<ListenSettings, StartFault> {
+    let minimum = match settings.tls.minimum {
+        config::TlsVersion::Tls12 => tls::MinimumTls::Tls12,
+        config::TlsVersion::Tls13 => tls::MinimumTls::Tls13,
+    };
+    let tls =
+        tls::server_config(certificates.clone(), minimum).map_err(|fault| StartFault::Process(fault.to_string()))?;
+    Ok(ListenSettings {
+        tls,
+        certificates: certificates.clone(),
+        handshake: settings.gate.handshake_timeout,
+        door: DoorLimits { head: settings.gate.head_timeout, keepalive: settings.gate.keepalive_timeout },
+        max_connections: settings.gate.max_connections,
+        max_connections_per_address: settings.gate.max_connections_per_address,
+        drain: settings.gate.drain,
+    })
+}
+
+/// What the shared gate is assembled from.
+struct Parts<'a> {
+    settings: &'a Settings,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    vault: &'a Arc<Vault>,
+    background: &'a tokio::runtime::Handle,
+    public_port: u16,
+}
+
+impl Parts<'_> {
+    fn assemble(&self, examined: &Examined, providers: &Arc<Providers>) -> Result<Arc<Shared>, StartFault> {
+        let settings = self.settings;
+        let pages = Arc::new(self.pages(providers)?);
+        let keys = self.background.block_on(signing::keys(self.vault, &*self.clock))?;
+        let issuer = origin(&settings.gate.sign_in_host, self.public_port);
+        let assertions = Arc::new(Assertions::new(issuer, keys, self.chance.clone()));
+        let sessions = Arc::new(Sessions::new(self.vault.clone()));
+        let metrics = Arc::new(Metrics::new().map_err(|fault| StartFault::Process(fault.to_string()))?);
+        metrics.simulated.set(i64::from(settings.simulated()));
+        let policies = Arc::new(ArcSwap::new(examined.policies.clone()));
+        let sign_in = SignIn::new(SignInParts {
+            settings: SignInSettings {
+                sign_in_host: settings.gate.sign_in_host.clone(),
+                public_port: self.public_port,
+                default_client: settings.default_client.clone(),
+            },
+            vault: self.vault.clone(),
+            sessions: sessions.clone(),
+            providers: providers.clone(),
+            policies: policies.clone(),
+            pages: pages.clone(),
+            assertions: assertions.clone(),
+            clock: self.clock.clone(),
+            chance: self.chance.clone(),
+        });
+        Ok(Arc::new(Shared {
+            policies,
+            sessions,
+            sign_in,
+            pages,
+            assertions,
+            metrics,
+            background: self.background.clone(),
+            clock: self.clock.clone(),
+            chance: self.chance.clone(),
+            sign_in_host: settings.gate.sign_in_host.clone(),
+            public_port: self.public_port,
+            head_limit: settings.gate.head_bytes,
+            resolver: Resolver::new(self.background.clone(), self.clock.clone()),
+            authorities: Authorities::default(),
+        }))
+    }
+
+    fn pages(&self, providers: &Providers) -> Result<Pages, StartFault> {
+        let organisation = &self.settings.organisation;
+        let settings = PagesSettings {
+            organisation: Organisation {
+                name: organisation.name.clone(),
+                about: organisation.about.clone(),
+                contact: organisation.contact.clone(),
+                privacy: organisation.privacy.clone(),
+            },
+            templates: self.settings.pages.templates.clone(),
+            simulated: self.settings.simulated(),
+            provider_origins: providers
+                .values()
+                .filter_map(|provider| origin_of(&provider.settings().issuer))
+                .collect(),
+        };
+        Pages::new(settings).map_err(StartFault::Problems)
+    }
+}
+
+fn origin_of(issuer: &str) -> Option<String> {
+    url::Url::parse(issuer).ok().map(|url| url.origin().ascii_serialization())
+}
+
+fn addresses(
+    settings: &Settings,
+    policies: &PolicySet,
+    listening: &listen::Running,
+    sockets: &SideSockets,
+    public_port: u16,
+) -> Result<Addresses, StartFault> {
+    let bound = |listener: &TcpListener| listener.local_addr().map_err(|fault| StartFault::Process(fault.to_string()));
+    let front = |host| format!("{}/", origin(host, public_port));
+    Ok(Addresses {
+        gate: listening.address,
+        http: sockets.http.as_ref().map(bound).transpose()?,
+        ops: bound(&sockets.ops)?,
+        admin: settings.admin.socket.clone(),
+        public_port,
+        sites: policies.sites().iter().map(|site| (site.name.to_string(), front(site.main_host()))).collect(),
+        sign_in: front(&settings.gate.sign_in_host),
+    })
+}
+
+impl Gate {
+    fn start_tasks(
+        &self,
+        settings: &Settings,
+        sockets: SideSockets,
+        stopped: &watch::Receiver<bool>,
+        providers: &Arc<Providers>,
+    ) {
+        let shared = &self.shared;
+        let vault_health = shared.metrics.store_healthy.clone();
+        vault_health.set(1);
+        let ready: ops::Readiness =
+            Arc::new(move || if vault_health.get() == 1 { Ok(()) } else { Err("the vault cannot be used".to_owned()) });
+        self.background.spawn(ops::run(sockets.ops, shared.metrics.clone(), ready, stopped.clone()));
+        if let Some(http) = sockets.http {
+            let known = shared.clone();
+            let known: redirect::KnownHost = Arc::new(move |host| {
+                *host == known.sign_in_host || known.policies.load().site_for_host(host).is_some()
+            });
+            self.background.spawn(redirect::run(http, known, shared.public_port, stopped.clone()));
+        }
+        let status = serde_json::json!({
+            "pid": std::process::id(),
+            "sites": self.addresses.sites,
+            "sign_in": self.addresses.sign_in,
+            "simulated": settings.simulated(),
+        });
+        self.background.spawn(sockets.admin.run(status, self.reloader.clone(), stopped.clone()));
+        self.background.spawn(self.reloader.clone().watch(stopped.clone()));
+        self.background.spawn(signing::rotate(
+            self.vault.clone(),
+            shared.assertions.clone(),
+            shared.clock.clone(),
+            stopped.clone(),
+        ));
+        self.background.spawn(signing::watch_health(
+            self.vault.clone(),
+            shared.metrics.store_healthy.clone(),
+            stopped.clone(),
+        ));
+        for provider in providers.values() {
+            self.background.spawn(provider.clone().keep_fresh());
+        }
+        self.background.spawn(tokens::drain_revocations(self.vault.clone(), providers.clone(), shared.clock.clone()));
+    }
+}

@@ -1,0 +1,112 @@
+//! The admin socket: a Unix socket, 0600, for the gate's own user and root. Takes the verbs that need
+//! a running gate; it shares no listener with anything else.
+
+use super::reload::Reloader;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+const MOST: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A bound socket; its file goes with it.
+pub(super) struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        // Nothing to be done if somebody removed it before us.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl AdminSocket {
+    /// Binds `path`. A file left by a gate that died is replaced; one that answers is an error.
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "a running gate answers there"));
+        }
+        match std::fs::remove_file(path) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+            _ => {}
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Serves until `stop` turns true.
+    pub(super) async fn run(
+        self,
+        status: Value,
+        reloader: Arc<Reloader>,
+        mut stop: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        let owner = std::fs::metadata(&self.path)?.uid();
+        let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
+        let room = Arc::new(Semaphore::new(MOST));
+        loop {
+            let accepted = tokio::select! {
+                _ = stop.changed() => return Ok(()),
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else { continue };
+            let Ok(peer) = stream.peer_cred() else { continue };
+            if peer.uid() != owner && peer.uid() != 0 {
+                tracing::warn!(uid = peer.uid(), "somebody else's process tried the admin socket");
+                continue;
+            }
+            let Ok(place) = room.clone().try_acquire_owned() else { continue };
+            let (status, reloader) = (status.clone(), reloader.clone());
+            tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let answer = answer(&request, &status, &reloader);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                let serve = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(PATIENCE)
+                    .keep_alive(false)
+                    .serve_connection(TokioIo::new(stream), service);
+                let _ = tokio::time::timeout(PATIENCE, serve).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+fn answer(request: &Request<Incoming>, status: &Value, reloader: &Reloader) -> Response<Full<Bytes>> {
+    let (code, body) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/status") => (StatusCode::OK, status.clone()),
+        (&Method::POST, "/reload") => {
+            reloader.certificates();
+            (
+                StatusCode::OK,
+                json!({ "reloaded": "certificates", "look": "at the log and lychgate_reload_failures_total" }),
+            )
+        }
+        _ => (StatusCode::NOT_FOUND, json!({ "error": "unknown", "known": ["GET /status", "POST /reload"] })),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}

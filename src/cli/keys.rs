@@ -1,0 +1,54 @@
+//! `lychgate keys`: the key ring that seals the vault.
+
+use super::{Answer, report};
+use crate::domain::{SystemChance, SystemClock};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  lychgate keys generate state/keys")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Make a key file with one key; refuses to touch an existing file
+    Generate { file: PathBuf },
+    /// Add a new key that seals from now on; the old ones still open
+    Rotate { file: PathBuf },
+    /// Show ids and ages, never the keys
+    List {
+        file: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    let chance = SystemChance::default();
+    match &arguments.verb {
+        Verb::Generate { file } => {
+            let key = crate::vault::generate_key_file(file, &SystemClock, &chance)?;
+            report::line(format_args!("{}: made with key {}", file.display(), key));
+            report::aside(
+                "Keep a copy apart from the backups of the vault: without it nothing sealed can be read again.",
+            );
+        }
+        Verb::Rotate { file } => {
+            let key = crate::vault::rotate_key_file(file, &SystemClock, &chance)?;
+            report::line(format_args!("{}: key {} seals from the next start on", file.display(), key));
+        }
+        Verb::List { file, json } => {
+            let keys = crate::vault::list_keys(file)?;
+            if *json {
+                report::line(serde_json::to_string_pretty(&keys)?);
+            } else {
+                for key in keys {
+                    report::line(key);
+                }
+            }
+        }
+    }
+    Ok(Answer::Fine)
+}

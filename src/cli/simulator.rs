@@ -1,0 +1,109 @@
+//! `lychgate simulator`: the stand-in for orcid.org by itself.
+
+use super::ready::{Person, Ready, Urls};
+use super::signals::{Asked, Signals};
+use super::{Answer, log, report};
+use crate::simulator::{Simulator, SimulatorHandle, SimulatorSettings, clients_from_toml, default_clients};
+use crate::tls::{CertificateFiles, CertificateStore, MinimumTls, server_config};
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  lychgate simulator --redirect-uri https://app.localhost:8443/callback\n  lychgate simulator --listen 127.0.0.1:0 --clients clients.toml --ready-json"
+)]
+pub(super) struct Arguments {
+    /// A loopback address; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:9400")]
+    listen: SocketAddr,
+    /// Clients, as [[client]] tables; without, one public and one member client
+    #[arg(long, value_name = "FILE")]
+    clients: Option<PathBuf>,
+    /// A redirect URI of the built-in clients (may be repeated)
+    #[arg(long, value_name = "URI", conflicts_with = "clients")]
+    redirect_uri: Vec<String>,
+    /// Speak https with this certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// How others reach it, which is also the issuer, such as https://orcid.localhost:{port}
+    #[arg(long, value_name = "URL")]
+    public_base: Option<String>,
+    /// Print one line of JSON on stdout once it accepts
+    #[arg(long)]
+    ready_json: bool,
+    /// What to log on stderr
+    #[arg(long, default_value = "info")]
+    log: String,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    log::start(&arguments.log, false)?;
+    let settings = settings(arguments)?;
+    let clients: Vec<(String, bool)> =
+        settings.clients.iter().map(|client| (client.id.clone(), client.member)).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let simulator = Simulator::start(settings).await.context("the simulator cannot be started")?;
+        ready(&simulator).announce(arguments.ready_json)?;
+        report::aside(format_args!("SIMULATED — not ORCID. Open {} for its people and pages.", simulator.base_url));
+        for (id, member) in clients {
+            report::aside(format_args!("  {} client {id}", if member { "member" } else { "public" }));
+        }
+        while !matches!(signals.next().await, Asked::Stop) {}
+        simulator.stop().await;
+        Ok(Answer::Fine)
+    })
+}
+
+fn settings(arguments: &Arguments) -> anyhow::Result<SimulatorSettings> {
+    let clients = match &arguments.clients {
+        None => {
+            let uris: Vec<&str> = arguments.redirect_uri.iter().map(String::as_str).collect();
+            default_clients(&uris)
+        }
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            match clients_from_toml(&text) {
+                Ok(clients) => clients,
+                Err(problems) => {
+                    let problems: Vec<_> = problems.into_iter().map(|problem| problem.file(file)).collect();
+                    report::problems(&problems);
+                    bail!("the clients cannot be used");
+                }
+            }
+        }
+    };
+    let mut settings = SimulatorSettings::on_loopback(clients);
+    settings.listen = arguments.listen;
+    settings.public_base = arguments.public_base.clone();
+    if let (Some(cert), Some(key)) = (&arguments.cert, &arguments.key) {
+        let files = [CertificateFiles { cert: cert.clone(), key: key.clone() }];
+        let store = CertificateStore::load(&files).map_err(|problems| {
+            report::problems(&problems);
+            anyhow::anyhow!("the certificate cannot be used")
+        })?;
+        settings.tls = Some(server_config(store, MinimumTls::Tls12)?);
+    }
+    Ok(settings)
+}
+
+fn ready(simulator: &SimulatorHandle) -> Ready {
+    let listeners = BTreeMap::from([("simulator", simulator.local_addr.to_string())]);
+    let mut ready = Ready::new(listeners, Urls { simulator: Some(simulator.base_url.clone()), ..Urls::default() });
+    ready.people = simulator
+        .people
+        .iter()
+        .map(|person| Person {
+            orcid: person.orcid.to_string(),
+            password: person.password.clone(),
+            about: person.about.clone(),
+        })
+        .collect();
+    ready
+}

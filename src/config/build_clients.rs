@@ -1,0 +1,242 @@
+//! Makes the client registrations of [`Settings`] from the `[clients.NAME]` tables. Called by `build`.
+
+use super::secrets;
+use super::settings::{ClientAuthentication, ClientSettings, SigningAlgorithm};
+use super::take::Take;
+use crate::domain::{ClientName, ClientSecret, Environment, Membership, Problem, Scope};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const ENVIRONMENTS: &[(&str, Environment)] = &[
+    ("production", Environment::Production),
+    ("sandbox", Environment::Sandbox),
+    ("simulator", Environment::Simulator),
+    ("other", Environment::Other),
+];
+
+const ALGORITHMS: &[(&str, SigningAlgorithm)] =
+    &[("RS256", SigningAlgorithm::Rs256), ("ES256", SigningAlgorithm::Es256)];
+
+/// All registrations, and the one that sites without a `client` use. `credentials` is the directory
+/// systemd hands credentials over in.
+pub(super) fn clients(
+    take: &Take<'_>,
+    credentials: Option<&Path>,
+) -> (BTreeMap<ClientName, ClientSettings>, Option<ClientName>) {
+    let names = &take.file.clients;
+    if names.is_empty() {
+        let problem = Problem::error("there is no client registration").expected("a table [clients.NAME]");
+        take.complain("clients", problem.remedy("register a client at ORCID and describe it in [clients.main]"));
+    }
+    let mut clients = BTreeMap::new();
+    let mut environments = Vec::new();
+    for name in names {
+        if let Some(environment) = take.choice(&format!("clients.{name}.environment"), ENVIRONMENTS) {
+            environments.push((name, environment));
+        }
+        if let Some(client) = client(take, name, credentials) {
+            clients.insert(name.clone(), client);
+        }
+    }
+    complain_of_mixture(take, &environments);
+    let chosen: Vec<&ClientName> = names.iter().filter(|name| take.flag(&format!("clients.{name}.default"))).collect();
+    if let [first, others @ ..] = chosen.as_slice() {
+        for other in others {
+            let problem = Problem::error(format!("`{first}` is the default client already"));
+            take.complain(&format!("clients.{other}.default"), problem.remedy("only one client can be the default"));
+        }
+    }
+    let only = || names.first().filter(|_| names.len() == 1);
+    (clients, chosen.first().copied().or_else(only).cloned())
+}
+
+/// Simulated people must never share a store with real ones.
+fn complain_of_mixture(take: &Take<'_>, environments: &[(&ClientName, Environment)]) {
+    let simulated = |environment: Environment| environment == Environment::Simulator;
+    let Some((real, _)) = environments.iter().find(|(_, environment)| !simulated(*environment)) else { return };
+    for (name, _) in environments.iter().filter(|(_, environment)| simulated(*environment)) {
+        let problem = Problem::error(format!("a simulator client cannot stand beside `{real}`, which is a real one"));
+        let remedy = "run a second gate with a configuration and a state directory of its own";
+        take.complain(&format!("clients.{name}.environment"), problem.remedy(remedy));
+    }
+}
+
+fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Option<ClientSettings> {
+    let at = |key: &str| format!("clients.{name}.{key}");
+    take.required(&at("environment"), "environment = \"production\", \"sandbox\", \"simulator\" or \"other\"");
+    let environment = take.choice_quietly(&at("environment"), ENVIRONMENTS);
+    let id = take.required(&at("id"), "id = \"APP-…\"");
+    let secret = secret(take, name, credentials);
+    let membership = take.choice(&at("membership"), &[("public", Membership::Public), ("member", Membership::Member)]);
+    let issuer = issuer(take, &at("issuer"), environment);
+    let base_scope = base_scope(take, &at("base_scope"), environment);
+    let words = [
+        ("auto", ClientAuthentication::Auto),
+        ("post", ClientAuthentication::Post),
+        ("basic", ClientAuthentication::Basic),
+    ];
+    let authentication = take.choice(&at("authentication"), &words);
+    let algorithms = algorithms(take, &at("algorithms"), environment);
+    let foreign_subjects = take.flag(&at("foreign_subjects"));
+    if foreign_subjects && environment.is_some_and(|environment| environment != Environment::Other) {
+        let problem = Problem::error("ORCID knows people by their iDs alone");
+        take.complain(&at("foreign_subjects"), problem.expected("environment = \"other\", or no such key"));
+    }
+    let userinfo = take.flag(&at("userinfo"));
+    let ca_file = take.path(&at("ca_file"));
+    if let Some(path) = &ca_file
+        && let Err(error) = std::fs::File::open(path)
+    {
+        take.complain(&at("ca_file"), secrets::unreadable(path, &error));
+    }
+    Some(ClientSettings {
+        name: name.clone(),
+        environment: environment?,
+        membership: membership?,
+        id: id?,
+        secret: secret?,
+        issuer: issuer?,
+        base_scope: base_scope?,
+        authentication: authentication?,
+        algorithms: algorithms?,
+        foreign_subjects,
+        userinfo,
+        ca_file,
+    })
+}
+
+/// From `secret`, `secret_file` or `credential`; the environment wins over the file.
+fn secret(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Option<ClientSecret> {
+    let at = |key: &str| format!("clients.{name}.{key}");
+    let all = [at("secret"), at("secret_file"), at("credential")];
+    let set: Vec<&String> = all.iter().filter(|key| take.is_set(key)).collect();
+    let outside: Vec<&String> = set.iter().copied().filter(|key| !take.is_in_file(key)).collect();
+    let chosen = if outside.is_empty() { set } else { outside };
+    match chosen.as_slice() {
+        [] => {
+            let variable =
+                format!("LYCHGATE__CLIENTS__{}__SECRET", name.as_str().to_ascii_uppercase().replace('-', "_"));
+            let problem = Problem::error("the client's secret is missing")
+                .expected("secret_file = \"orcid.secret\", credential = \"orcid\" or the variable below");
+            take.complain(&at("secret"), problem.remedy(format!("set one of them, such as {variable}")));
+            None
+        }
+        [key] if key.ends_with(".secret") => take.text(key).map(ClientSecret::new),
+        [key] if key.ends_with(".secret_file") => {
+            let path = take.path(key)?;
+            match secrets::read(&path) {
+                Ok(secret) => {
+                    if let Some(problem) = secrets::too_open(&path) {
+                        take.complain(key, problem);
+                    }
+                    Some(secret)
+                }
+                Err(problem) => {
+                    take.complain(key, *problem);
+                    None
+                }
+            }
+        }
+        [key] => credential(take, key, credentials),
+        [_, second, ..] => {
+            let problem = Problem::error("the client has more than one secret");
+            take.complain(second, problem.expected("one of `secret`, `secret_file` and `credential`"));
+            None
+        }
+    }
+}
+
+/// A systemd credential (`LoadCredential=`), a file the service manager lays down for this service alone.
+fn credential(take: &Take<'_>, key: &str, credentials: Option<&Path>) -> Option<ClientSecret> {
+    let name = take.text(key)?;
+    let Some(directory) = credentials else {
+        let problem = Problem::error("there are no credentials: CREDENTIALS_DIRECTORY is not set");
+        take.complain(key, problem.remedy(format!("start the gate by systemd with LoadCredential={name}:…")));
+        return None;
+    };
+    if name.contains('/') || name.starts_with('.') {
+        take.complain(key, Problem::error("the name of a credential is a plain file name"));
+        return None;
+    }
+    match secrets::read(&directory.join(&name)) {
+        Ok(secret) => Some(secret),
+        Err(problem) => {
+            take.complain(key, *problem);
+            None
+        }
+    }
+}
+
+/// ORCID's issuers are fixed; others are named.
+fn issuer(take: &Take<'_>, key: &str, environment: Option<Environment>) -> Option<String> {
+    let fixed = match environment? {
+        Environment::Production => Some("https://orcid.org"),
+        Environment::Sandbox => Some("https://sandbox.orcid.org"),
+        Environment::Simulator | Environment::Other => None,
+    };
+    if let Some(fixed) = fixed {
+        if let Some(issuer) = take.text(key).filter(|issuer| issuer != fixed) {
+            let problem = Problem::error("the issuer of ORCID's own environments is fixed").found(issuer);
+            take.complain(key, problem.expected(fixed).remedy("remove the key, or choose environment = \"other\""));
+        }
+        return Some(fixed.to_owned());
+    }
+    let issuer = take.required(key, "issuer = \"https://id.campus.example\"")?;
+    let url = url::Url::parse(&issuer).ok();
+    let plain = url.as_ref().is_some_and(|url| {
+        url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    });
+    let secure = url.as_ref().is_some_and(|url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(url));
+    if !plain || !secure {
+        let problem = Problem::error(format!("`{}` is not an issuer", issuer.chars().take(80).collect::<String>()));
+        let expected = "an https address without query; plain http for this machine alone (127.0.0.1, localhost)";
+        take.complain(key, problem.expected(expected));
+        return None;
+    }
+    Some(issuer)
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// What every sign-in asks for: the id_token, or at ORCID the iD alone.
+fn base_scope(take: &Take<'_>, key: &str, environment: Option<Environment>) -> Option<Scope> {
+    let (openid, authenticate) = (("openid", true), ("/authenticate", false));
+    let is_openid = match environment {
+        Some(Environment::Other) => take.choice(key, &[openid])?,
+        _ => take.choice(key, &[openid, authenticate])?,
+    };
+    Some(if is_openid { Scope::openid() } else { Scope::authenticate() })
+}
+
+fn algorithms(take: &Take<'_>, key: &str, environment: Option<Environment>) -> Option<Vec<SigningAlgorithm>> {
+    let mut chosen = Vec::new();
+    for word in take.list(key)? {
+        match ALGORITHMS.iter().find(|(known, _)| *known == word) {
+            Some((_, algorithm)) if !chosen.contains(algorithm) => chosen.push(*algorithm),
+            Some(_) => {}
+            None => {
+                let shown: String = word.chars().take(40).collect();
+                let problem = Problem::error(format!("`{shown}` is not an algorithm id_tokens may be signed with"));
+                take.complain(key, problem.expected("\"RS256\", or \"ES256\" in environment \"other\""));
+                return None;
+            }
+        }
+    }
+    let orcid = environment.is_some_and(|environment| environment != Environment::Other);
+    if orcid && chosen != [SigningAlgorithm::Rs256] {
+        let problem = Problem::error("ORCID signs with RS256 and nothing else").expected("[\"RS256\"], or no such key");
+        take.complain(key, problem);
+    }
+    Some(chosen)
+}

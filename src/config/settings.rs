@@ -1,0 +1,218 @@
+//! [`Settings`]: the configuration as needed, parsed and checked. `app` hands each floor its own part;
+//! nothing below takes the whole.
+
+use crate::domain::{ClientName, ClientSecret, Environment, Host, Membership, Scope};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything. Paths are resolved against the folder of the configuration file.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub gate: GateSettings,
+    pub tls: TlsSettings,
+    pub ops: OpsSettings,
+    pub admin: AdminSettings,
+    pub state: StateSettings,
+    pub vault: VaultKeySettings,
+    pub sessions: SessionSettings,
+    pub policies: PolicySettings,
+    pub pages: PageSettings,
+    pub organisation: OrganisationSettings,
+    pub assertion: AssertionSettings,
+    pub log: LogSettings,
+    /// Never empty.
+    pub clients: BTreeMap<ClientName, ClientSettings>,
+    /// The client of sites that name none.
+    pub default_client: Option<ClientName>,
+    pub(super) effective: Vec<Effective>,
+}
+
+impl Settings {
+    /// Every key with its value and where that came from, secrets masked; for `check --effective`.
+    pub fn effective(&self) -> &[Effective] {
+        &self.effective
+    }
+
+    /// Whether the clients are registered at the bundled stand-in; they never mix with others.
+    pub fn simulated(&self) -> bool {
+        self.clients.values().any(|client| client.environment == Environment::Simulator)
+    }
+}
+
+/// One line of `check --effective`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Effective {
+    pub key: String,
+    /// As written; `(hidden)` for secrets, `(not set)` for what may be left out.
+    pub value: String,
+    /// `FILE:LINE`, a variable's name, `command line` or `default`.
+    pub source: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct GateSettings {
+    pub listen: SocketAddr,
+    /// Plain HTTP, for redirects alone.
+    pub http_listen: Option<SocketAddr>,
+    pub sign_in_host: Host,
+    /// The port visitors see, where it is not the one listened on.
+    pub public_port: Option<u16>,
+    /// `None`: one for each core.
+    pub threads: Option<usize>,
+    pub max_connections: usize,
+    pub max_connections_per_address: usize,
+    pub handshake_timeout: Duration,
+    pub head_timeout: Duration,
+    pub keepalive_timeout: Duration,
+    /// Largest request head in bytes.
+    pub head_bytes: usize,
+    /// How long requests under way may take to finish when the gate closes.
+    pub drain: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Never empty.
+    pub certificates: Vec<CertificateFiles>,
+    pub minimum: TlsVersion,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
+}
+
+#[derive(Clone, Debug)]
+pub struct OpsSettings {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    pub socket: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct StateSettings {
+    pub directory: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct VaultKeySettings {
+    pub key_file: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    pub idle: Duration,
+    pub absolute: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct PolicySettings {
+    pub directory: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct PageSettings {
+    pub templates: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct OrganisationSettings {
+    pub name: String,
+    pub about: Option<String>,
+    /// A mail address or an https address.
+    pub contact: Option<String>,
+    /// An https address.
+    pub privacy: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AssertionSettings {
+    /// At most five minutes.
+    pub lifetime: Duration,
+    pub rotate_every: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub(super) const WORDS: &'static [(&'static str, LogLevel)] = &[
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+
+    /// As the configuration and log filters spell it.
+    pub fn as_str(self) -> &'static str {
+        LogLevel::WORDS.iter().find(|(_, level)| *level == self).map_or("info", |(word, _)| word)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// One registration at a provider, `[clients.NAME]`.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    pub name: ClientName,
+    pub environment: Environment,
+    pub membership: Membership,
+    pub id: String,
+    pub secret: ClientSecret,
+    /// Fixed for ORCID's own environments.
+    pub issuer: String,
+    pub base_scope: Scope,
+    pub authentication: ClientAuthentication,
+    /// Never empty.
+    pub algorithms: Vec<SigningAlgorithm>,
+    /// Subjects that are no ORCID iDs are taken; environment `other` alone.
+    pub foreign_subjects: bool,
+    pub userinfo: bool,
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How the client proves itself at the token endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// What the provider's metadata offers.
+    Auto,
+    Post,
+    Basic,
+}
+
+/// Algorithms an id_token may be signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningAlgorithm {
+    Rs256,
+    Es256,
+}

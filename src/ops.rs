@@ -1,0 +1,81 @@
+//! The ops listener: health, readiness and metrics, read-only, loopback by default, and nothing else.
+//! It never shares a socket with the gate (T87).
+
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// Asks the parts of the gate whether it can serve; the text says what is wrong.
+pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+const MOST: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves until `stop` turns true. `listener` is bound and non-blocking.
+pub async fn run(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    ready: Readiness,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let room = Arc::new(Semaphore::new(MOST));
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.changed() => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((tcp, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let Ok(place) = room.clone().try_acquire_owned() else { continue };
+        let (metrics, ready) = (metrics.clone(), ready.clone());
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let answer = answer(&request, &metrics, &ready);
+                async move { Ok::<_, Infallible>(answer) }
+            });
+            let serve = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .max_buf_size(16 * 1024)
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(tcp), service);
+            let _ = tokio::time::timeout(PATIENCE, serve).await;
+            drop(place);
+        });
+    }
+}
+
+fn answer(request: &Request<Incoming>, metrics: &Metrics, ready: &Readiness) -> Response<Full<Bytes>> {
+    let (status, kind, body) = match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, "/health") => (StatusCode::OK, "text/plain", "alive\n".into()),
+        (&Method::GET | &Method::HEAD, "/ready") => match ready() {
+            Ok(()) => (StatusCode::OK, "text/plain", "ready\n".into()),
+            Err(why) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{why}\n").into_bytes()),
+        },
+        (&Method::GET | &Method::HEAD, "/metrics") => match metrics.render() {
+            Ok(text) => (StatusCode::OK, "text/plain; version=0.0.4", text),
+            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "metrics failed\n".into()),
+        },
+        (&Method::GET | &Method::HEAD, _) => (StatusCode::NOT_FOUND, "text/plain", "not found\n".into()),
+        _ => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "read only\n".into()),
+    };
+    let body: Vec<u8> = body;
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,189 @@
+//! From an authorization code to a verified [`Grant`] (`orcid.md` §3, OpenID Connect Core §3.1.3).
+//! Called once for each code by `signin`, through [`super::Provider::exchange`].
+
+use super::client::{Attempt, Courier, TokenResponse, oidc_client};
+use super::id_token::{Claims, Expected, SignedToken, person_name};
+use super::subject::{read_id, read_subject};
+use super::trouble::{Check, Defect, Endpoint};
+use super::userinfo::Userinfo;
+use super::{OrcidTrouble, Provider};
+use crate::domain::{AccessToken, AuthorizationCode, Grant, Mfa, RefreshToken, Scope, ScopeSet, Subject, UnixTime};
+use openidconnect::core::CoreTokenType;
+use openidconnect::{OAuth2TokenResponse, PkceCodeVerifier};
+
+/// What the sign-in remembers and the answer must fit.
+pub struct Proof<'a> {
+    /// As given to `authorization_url`.
+    pub nonce: &'a str,
+    /// As given to `authorization_url`.
+    pub pkce_verifier: &'a str,
+    /// The callback's `iss` parameter, if it had one (RFC 9207).
+    pub iss: Option<&'a str>,
+    /// As given to `authorization_url`.
+    pub asked: &'a ScopeSet,
+}
+
+/// A token response whose form is in order; whom it belongs to is not known yet.
+pub(super) struct Tokens {
+    pub(super) access_token: AccessToken,
+    pub(super) refresh_token: Option<RefreshToken>,
+    pub(super) expires: Option<UnixTime>,
+    /// `None` if the response does not say (RFC 6749 §5.1: then it is what was asked).
+    pub(super) scopes: Option<ScopeSet>,
+    pub(super) id_token: Option<String>,
+    pub(super) orcid: Option<String>,
+    pub(super) name: Option<String>,
+}
+
+impl Provider {
+    /// Exchanges a code, once, and proves whose it is. The order matters: what is local and cheap
+    /// comes before the provider hears of the code, and nobody is believed before all agree.
+    pub(super) async fn exchange_code(
+        &self,
+        code: &AuthorizationCode,
+        proof: &Proof<'_>,
+    ) -> Result<Grant, OrcidTrouble> {
+        if !(43..=128).contains(&proof.pkce_verifier.len()) {
+            return Err(OrcidTrouble::Misuse("a PKCE verifier has 43 to 128 URL-safe characters"));
+        }
+        let known = self.directory.endpoints().await?;
+        let endpoints = &known.value;
+        // A code that another provider's answer carries is not shown to this one (T41, T42).
+        match proof.iss {
+            Some(issuer) if issuer != self.settings.issuer => return Err(OrcidTrouble::Lied(Check::IssuerParameter)),
+            None if endpoints.names_issuer => return Err(OrcidTrouble::Lied(Check::IssuerParameter)),
+            _ => {}
+        }
+        let sent = self.settings.scopes_to_send(proof.asked);
+        let client = oidc_client(&self.settings, endpoints)?;
+        let mut question = client.exchange_code(openidconnect::AuthorizationCode::new(code.expose().to_owned()));
+        if endpoints.pkce {
+            question = question.set_pkce_verifier(PkceCodeVerifier::new(proof.pkce_verifier.to_owned()));
+        }
+        let courier = Courier::new(&self.http, Endpoint::Token);
+        let response = question
+            .request_async(&{
+                let courier = courier.clone();
+                move |request| courier.clone().carry(request)
+            })
+            .await
+            .map_err(|error| courier.trouble(error, Attempt::Exchange, &self.settings))?;
+        let tokens = Tokens::read(response, self.clock.now())?;
+        self.grant(tokens, sent, proof.nonce).await
+    }
+
+    async fn grant(&self, tokens: Tokens, sent: ScopeSet, nonce: &str) -> Result<Grant, OrcidTrouble> {
+        let claims = match &tokens.id_token {
+            Some(id_token) => Some(self.believe(id_token, tokens.access_token.expose(), Some(nonce)).await?),
+            None if sent.contains(&Scope::openid()) => return Err(OrcidTrouble::Lied(Check::IdTokenMissing)),
+            None => None,
+        };
+        let named = self.named(claims.as_ref(), tokens.orcid.as_deref()).map_err(OrcidTrouble::Lied)?;
+        let subject = match named {
+            // Without an ID token the name is unsigned, but comes over TLS from the token endpoint
+            // itself: that is ORCID's `/authenticate` (`orcid.md` §11), and nobody else's.
+            Some(subject) if claims.is_some() || self.settings.is_orcid() => subject,
+            _ => return Err(OrcidTrouble::Lied(Check::NoIdentity)),
+        };
+        let userinfo = match self.settings.userinfo {
+            true => self.userinfo(&tokens.access_token, &subject).await?,
+            false => Userinfo::default(),
+        };
+        let mut scopes = tokens.scopes.unwrap_or(sent);
+        let mfa = claims.as_ref().map_or(Mfa::Unknown, |claims| claims.mfa);
+        let (name, given_name, family_name) = match claims {
+            // An ID token is what `openid` grants, whether or not the list repeats it.
+            Some(claims) => {
+                scopes.insert(Scope::openid());
+                (claims.name, claims.given_name, claims.family_name)
+            }
+            None => (None, None, None),
+        };
+        Ok(Grant {
+            subject,
+            // ORCID's token response has the name as the record shows it; `name` elsewhere is the
+            // credit name alone (`orcid.md` §1.4, §3.2).
+            name: tokens.name.or(name).or(userinfo.name),
+            given_name: given_name.or(userinfo.given_name),
+            family_name: family_name.or(userinfo.family_name),
+            mfa,
+            scopes,
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+            expires: tokens.expires,
+        })
+    }
+
+    /// Verifies an ID token that came with `access_token`.
+    pub(super) async fn believe(
+        &self,
+        id_token: &str,
+        access_token: &str,
+        nonce: Option<&str>,
+    ) -> Result<Claims, OrcidTrouble> {
+        let token = SignedToken::read(id_token, &self.settings.algorithms).map_err(OrcidTrouble::Lied)?;
+        self.directory.verify(&token).await?;
+        let expected = Expected {
+            issuer: &self.settings.issuer,
+            client_id: &self.settings.client_id,
+            nonce,
+            access_token,
+            leeway: self.settings.leeway,
+            now: self.clock.now(),
+        };
+        token.claims(&expected).map_err(OrcidTrouble::Lied)
+    }
+
+    /// Who the ID token's `sub` and the response's `orcid` name; both must be right and the same (T55).
+    /// `None` if neither is there.
+    pub(super) fn named(&self, claims: Option<&Claims>, orcid: Option<&str>) -> Result<Option<Subject>, Check> {
+        let signed = claims.map(|claims| read_subject(&claims.subject, &self.settings)).transpose()?;
+        // With foreign subjects an `orcid` member has no agreed meaning; it is left alone.
+        let stated = match orcid {
+            Some(text) if !self.settings.foreign_subjects => Some(Subject::Orcid(read_id(text, &self.settings)?)),
+            _ => None,
+        };
+        match (signed, stated) {
+            (Some(signed), Some(stated)) if signed != stated => Err(Check::SubjectsDisagree),
+            (signed, stated) => Ok(signed.or(stated)),
+        }
+    }
+}
+
+impl Tokens {
+    /// Checks a token response's form (RFC 6749 §5.1). `now` is when it came.
+    pub(super) fn read(response: TokenResponse, now: UnixTime) -> Result<Self, OrcidTrouble> {
+        let unusable = |defect| OrcidTrouble::Unusable { endpoint: Endpoint::Token, defect };
+        if *response.token_type() != CoreTokenType::Bearer {
+            return Err(unusable(Defect::TokenType));
+        }
+        let access_token = response.access_token().secret();
+        // It will stand in an `Authorization` field (RFC 6750 §2.1).
+        if !is_token(access_token) {
+            return Err(unusable(Defect::Malformed));
+        }
+        let refresh_token = response.refresh_token().map(|token| token.secret()).filter(|token| !token.is_empty());
+        if refresh_token.is_some_and(|token| !is_token(token)) {
+            return Err(unusable(Defect::Malformed));
+        }
+        let further = response.extra_fields().extra_fields();
+        Ok(Self {
+            access_token: AccessToken::new(access_token.as_str()),
+            refresh_token: refresh_token.map(|token| RefreshToken::new(token.as_str())),
+            expires: response.expires_in().map(|lifetime| now.plus(lifetime)),
+            scopes: response.scopes().map(|scopes| granted(scopes)),
+            id_token: further.raw_id_token.clone(),
+            orcid: further.orcid.clone(),
+            name: further.name.as_ref().and_then(person_name),
+        })
+    }
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 16 * 1024 && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The granted scopes, by membership: any order, empty words and what is no scope left out.
+fn granted(words: &[openidconnect::Scope]) -> ScopeSet {
+    words.iter().filter_map(|word| word.parse::<Scope>().ok()).collect()
+}

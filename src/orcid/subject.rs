@@ -1,0 +1,32 @@
+//! Who a provider may name: turns the texts `sub` and `orcid` into a [`Subject`] (T54, T55).
+//! Called by `exchange`, `refresh` and `userinfo`.
+
+use super::settings::ProviderSettings;
+use super::trouble::Check;
+use crate::domain::{OrcidId, Subject};
+
+/// Reads a subject: an iD with a right check character, bare or as the https address of a record of
+/// this environment (ORCID has sent both, `stack.md` §3.2); at a provider with foreign subjects, 1 to
+/// 255 printable ASCII characters (OpenID Connect Core §2).
+pub(super) fn read_subject(text: &str, settings: &ProviderSettings) -> Result<Subject, Check> {
+    if settings.foreign_subjects {
+        let printable = !text.is_empty() && text.len() <= 255 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        // A provider where people choose their own name must not be able to mint an iD: to an app,
+        // its header would look exactly like that researcher's.
+        if !printable || text.parse::<OrcidId>().is_ok() {
+            return Err(Check::Subject);
+        }
+        return Ok(Subject::Foreign(text.to_owned()));
+    }
+    read_id(text, settings).map(Subject::Orcid)
+}
+
+/// Reads an iD; stricter about its spelling than [`OrcidId`]'s own parser, which also serves people.
+pub(super) fn read_id(text: &str, settings: &ProviderSettings) -> Result<OrcidId, Check> {
+    let bases = [settings.environment.record_base(), settings.issuer.trim_end_matches('/')];
+    let bare = bases.iter().find_map(|base| text.strip_prefix(base)?.strip_prefix('/')).unwrap_or(text);
+    match bare.parse::<OrcidId>() {
+        Ok(id) if id.as_str() == bare => Ok(id),
+        _ => Err(Check::Subject),
+    }
+}

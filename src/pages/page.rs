@@ -1,0 +1,253 @@
+//! [`Page`]: every page a person can be shown, with what it needs to be drawn. Built by `signin` and
+//! `proxy`; turned into an answer by [`super::Pages`].
+
+use super::Notice;
+use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet, UnixTime};
+
+/// One page. Links (`start`, `retry`, `onward`, …) are `https://` addresses or paths that start with
+/// one `/`; anything else is left out of the page, so that a mistake above cannot put a `javascript:`
+/// address under a button (T02, T84).
+#[derive(Clone, Debug)]
+pub enum Page {
+    /// The "ORCID connection portal" of the seed, before the trip to ORCID. Three faces: nobody signed
+    /// in; `person` and `continue_as` (carry on as the same researcher, or use another iD); `person`
+    /// alone (a step-up: a signed-in researcher is asked for more).
+    SignIn {
+        site: Option<SiteView>,
+        /// What ORCID will ask the researcher to allow.
+        needs: Vec<ScopeLine>,
+        /// The operator's reasons (`why` of a rule), in their own words.
+        why: Vec<String>,
+        /// Where the button leads: the address that starts the attempt, or ORCID's own.
+        start: String,
+        person: Option<PersonView>,
+        /// Where "Continue as NAME" leads.
+        continue_as: Option<String>,
+        provider: ProviderView,
+    },
+    /// A portal site (`portal = true`), before and after connecting.
+    Portal {
+        site: SiteView,
+        /// The site's own words about itself (`about`).
+        about: Option<String>,
+        needs: Vec<ScopeLine>,
+        start: String,
+        person: Option<PersonView>,
+        /// What the person has already allowed.
+        granted: Vec<ScopeLine>,
+        sign_out: String,
+        /// The account page on the sign-in host.
+        account: Option<String>,
+        provider: ProviderView,
+    },
+    /// The landing page after a sign-in: thanks, shows the iD, says what was and was not allowed.
+    Connected {
+        person: PersonView,
+        site: Option<SiteView>,
+        granted: Vec<ScopeLine>,
+        missing: Vec<ScopeLine>,
+        onward: String,
+        first_time: bool,
+    },
+    /// "Deny access" was chosen at ORCID: asks to reconsider.
+    Denied { site: Option<SiteView>, needs: Vec<ScopeLine>, retry: String, leave: Option<String> },
+    /// Asks before signing out. The form POSTs `token` and `reach` (`Reach::as_str`) to `action`.
+    SignOutAsk {
+        reach: Reach,
+        person: Option<PersonView>,
+        site: Option<SiteView>,
+        action: String,
+        token: String,
+        cancel: Option<String>,
+    },
+    SignedOut {
+        reach: Reach,
+        site: Option<SiteView>,
+        /// Sign in again.
+        again: Option<String>,
+        /// The page that asks to sign out everywhere, when only one site was left.
+        everywhere: Option<String>,
+        provider: ProviderView,
+    },
+    /// The researcher's own view of their connection.
+    Account {
+        person: PersonView,
+        /// When the connection was first made.
+        since: Option<UnixTime>,
+        signed_in_at: Option<UnixTime>,
+        /// When this sign-in ends at the latest.
+        expires: Option<UnixTime>,
+        granted: Vec<ScopeLine>,
+        /// Sites the researcher can go on to.
+        sites: Vec<SiteView>,
+        /// How many browsers are signed in as this researcher, this one included.
+        browsers: Option<u64>,
+        sign_out: String,
+        provider: ProviderView,
+    },
+    /// The policy says no. Answered with 403.
+    Refused {
+        person: Option<PersonView>,
+        site: SiteView,
+        /// The name of the rule that decided.
+        rule: Option<String>,
+        /// The operator's own words.
+        why: Option<String>,
+        /// Whom to ask; the organisation's contact when absent.
+        contact: Option<String>,
+        /// Sign in with another iD.
+        another: Option<String>,
+        incident: Option<IncidentId>,
+    },
+    /// Something went wrong, or has to be said.
+    Notice { notice: Notice, incident: Option<IncidentId>, next: Vec<Link>, site: Option<SiteView> },
+}
+
+/// A site as people know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteView {
+    pub title: String,
+    /// Where it answers; without it the title is shown as text.
+    pub url: Option<String>,
+}
+
+/// A researcher as shown on a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonView {
+    pub name: Option<String>,
+    /// The iD with hyphens, or a foreign subject.
+    pub id: String,
+    /// The full https address of the record (`orcid.md` §9.2).
+    pub uri: Option<String>,
+}
+
+impl From<&Identity> for PersonView {
+    fn from(identity: &Identity) -> Self {
+        Self { name: identity.name.clone(), id: identity.subject.to_string(), uri: identity.uri() }
+    }
+}
+
+/// A scope and what it means in plain words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeLine {
+    pub scope: Scope,
+    pub text: String,
+}
+
+/// The plain words for one scope, in English; an operator's text file may replace them on the page.
+pub fn scope_line(scope: &Scope) -> ScopeLine {
+    ScopeLine { scope: scope.clone(), text: super::texts::Texts::english().scope(scope.as_str()) }
+}
+
+/// One line per scope.
+pub fn scope_lines(scopes: &ScopeSet) -> Vec<ScopeLine> {
+    scopes.iter().map(scope_line).collect()
+}
+
+/// Who vouches for the researcher: ORCID, its sandbox, the simulator, or another provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderView {
+    pub environment: Environment,
+    /// The provider's front page, where a person can see whether they are still signed in.
+    pub home: String,
+}
+
+impl ProviderView {
+    /// `issuer` is the configured one; ORCID's own pages live at fixed addresses (`orcid.md` §1.1).
+    pub fn new(environment: Environment, issuer: &str) -> Self {
+        let home = match environment {
+            Environment::Production | Environment::Sandbox => environment.record_base(),
+            Environment::Simulator | Environment::Other => issuer,
+        };
+        Self { environment, home: home.to_owned() }
+    }
+}
+
+/// How far a sign-out reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// This browser, this site.
+    Site,
+    /// This browser, all sites. The page that asks offers all devices too.
+    Everywhere,
+    /// All browsers of this researcher.
+    AllDevices,
+}
+
+impl Reach {
+    pub const ALL: [Reach; 3] = [Reach::Site, Reach::Everywhere, Reach::AllDevices];
+
+    /// The value of the form field `reach`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reach::Site => "site",
+            Reach::Everywhere => "everywhere",
+            Reach::AllDevices => "all-devices",
+        }
+    }
+
+    /// Reads the form field `reach`.
+    pub fn from_field(text: &str) -> Option<Reach> {
+        Self::ALL.into_iter().find(|reach| reach.as_str() == text)
+    }
+}
+
+/// A way onward from a notice. The words belong to the label; the first one becomes the button.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub label: LinkLabel,
+    pub href: String,
+}
+
+impl Link {
+    pub fn new(label: LinkLabel, href: impl Into<String>) -> Self {
+        Self { label, href: href.into() }
+    }
+}
+
+/// What a link says; its words stand in the text catalogue under `link.`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkLabel {
+    SignIn,
+    StartAgain,
+    TryAgain,
+    Continue,
+    /// "Go to SITE".
+    Site,
+    FrontPage,
+    SignOut,
+    Account,
+    AnotherId,
+    Provider,
+}
+
+impl LinkLabel {
+    pub const ALL: [LinkLabel; 10] = [
+        LinkLabel::SignIn,
+        LinkLabel::StartAgain,
+        LinkLabel::TryAgain,
+        LinkLabel::Continue,
+        LinkLabel::Site,
+        LinkLabel::FrontPage,
+        LinkLabel::SignOut,
+        LinkLabel::Account,
+        LinkLabel::AnotherId,
+        LinkLabel::Provider,
+    ];
+
+    /// The last part of the text's key.
+    pub fn key(self) -> &'static str {
+        match self {
+            LinkLabel::SignIn => "sign-in",
+            LinkLabel::StartAgain => "start-again",
+            LinkLabel::TryAgain => "try-again",
+            LinkLabel::Continue => "continue",
+            LinkLabel::Site => "site",
+            LinkLabel::FrontPage => "front-page",
+            LinkLabel::SignOut => "sign-out",
+            LinkLabel::Account => "account",
+            LinkLabel::AnotherId => "another-id",
+            LinkLabel::Provider => "provider",
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! One sample of every page and every face of it, with made-up people: for `lychgate pages preview`,
+//! for the trial of an operator's templates at start, and for tests.
+
+use super::page::*;
+use super::{Notice, scope_lines};
+use crate::domain::{Chance, Environment, IncidentId, ScopeSet, UnixTime};
+
+/// Markup inside every text of the hostile samples; it must never stand in a page as it is.
+pub const MARKUP: &str = "<script>alert('x')</script>";
+
+/// A page to look at.
+pub struct Sample {
+    /// Fit for a file name.
+    pub name: String,
+    pub page: Page,
+    /// Whether its texts try to break out.
+    pub hostile: bool,
+}
+
+/// Every sample: the good ones, then the hostile ones.
+pub fn all() -> Vec<Sample> {
+    let mut samples = fair();
+    samples.extend(hostile());
+    samples
+}
+
+/// Every face of every page, and every notice.
+pub fn fair() -> Vec<Sample> {
+    let mut samples: Vec<Sample> = [signing_in(), portals(), after_orcid(), signing_out(), standing()]
+        .into_iter()
+        .flatten()
+        .map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false })
+        .collect();
+    samples.extend(Notice::ALL.iter().map(|notice| Sample {
+        name: format!("notice-{}", notice.code()),
+        page: notice_page(*notice),
+        hostile: false,
+    }));
+    samples
+}
+
+fn signing_in() -> Vec<(&'static str, Page)> {
+    let page = |site, needs: &str, why: &[&str], person, continue_as: Option<&str>, provider| Page::SignIn {
+        site,
+        needs: lines(needs),
+        why: why.iter().map(|why| (*why).to_owned()).collect(),
+        start: "/.lychgate/sign-in?start=1".to_owned(),
+        person,
+        continue_as: continue_as.map(str::to_owned),
+        provider,
+    };
+    let why = &["so that your deposit appears on your ORCID record"];
+    let other = ProviderView::new(Environment::Other, "https://login.example.edu/realms/staff");
+    vec![
+        ("sign-in", page(Some(library()), "openid", &[], None, None, orcid())),
+        ("sign-in-plain", page(None, "openid", &[], None, None, orcid())),
+        ("sign-in-scopes", page(Some(library()), "openid /read-limited /activities/update", why, None, None, orcid())),
+        (
+            "sign-in-sandbox",
+            page(Some(library()), "openid", &[], None, None, ProviderView::new(Environment::Sandbox, "")),
+        ),
+        ("sign-in-other", page(Some(library()), "openid", &[], None, None, other)),
+        (
+            "sign-in-continue",
+            page(Some(library()), "openid", &[], Some(josiah()), Some("/.lychgate/continue"), orcid()),
+        ),
+        ("step-up", page(Some(library()), "/activities/update", why, Some(josiah()), None, orcid())),
+    ]
+}
+
+fn portals() -> Vec<(&'static str, Page)> {
+    let about = "The University of Somewhere links your publications, theses and grants to your ORCID iD, \
+                 so that reports fill themselves in and nothing you did is missed.";
+    let page = |person, granted: &str| Page::Portal {
+        site: SiteView { title: "ORCID at Somewhere".to_owned(), url: Some("https://orcid.example.edu/".to_owned()) },
+        about: Some(about.to_owned()),
+        needs: lines("openid /read-limited /activities/update"),
+        start: "/.lychgate/sign-in".to_owned(),
+        person,
+        granted: lines(granted),
+        sign_out: "/.lychgate/sign-out".to_owned(),
+        account: Some("https://signin.example.edu/.lychgate/account".to_owned()),
+        provider: orcid(),
+    };
+    vec![("portal", page(None, "")), ("portal-connected", page(Some(josiah()), "openid /read-limited"))]
+}
+
+fn after_orcid() -> Vec<(&'static str, Page)> {
+    let connected = |missing: &str, first_time| Page::Connected {
+        person: josiah(),
+        site: Some(library()),
+        granted: lines("openid /read-limited"),
+        missing: lines(missing),
+        onward: "https://library.example.edu/loans".to_owned(),
+        first_time,
+    };
+    let denied = |site, leave: Option<&str>| Page::Denied {
+        site,
+        needs: lines("openid /activities/update"),
+        retry: "/.lychgate/sign-in".to_owned(),
+        leave: leave.map(str::to_owned),
+    };
+    vec![
+        ("connected", connected("", true)),
+        ("connected-missing", connected("/activities/update", true)),
+        ("connected-again", connected("", false)),
+        ("denied", denied(Some(library()), Some("https://www.example.edu/"))),
+        ("denied-plain", denied(None, None)),
+    ]
+}
+
+fn signing_out() -> Vec<(&'static str, Page)> {
+    let ask = |reach, site| Page::SignOutAsk {
+        reach,
+        person: Some(josiah()),
+        site,
+        action: "/.lychgate/sign-out".to_owned(),
+        token: "c2FtcGxlLXRva2Vu".to_owned(),
+        cancel: Some("https://library.example.edu/".to_owned()),
+    };
+    let done = |reach, site, everywhere: Option<&str>| Page::SignedOut {
+        reach,
+        site,
+        again: Some("https://library.example.edu/".to_owned()),
+        everywhere: everywhere.map(str::to_owned),
+        provider: orcid(),
+    };
+    vec![
+        ("sign-out-site", ask(Reach::Site, Some(library()))),
+        ("sign-out-site-plain", ask(Reach::Site, None)),
+        ("sign-out-everywhere", ask(Reach::Everywhere, None)),
+        ("sign-out-all-devices", ask(Reach::AllDevices, None)),
+        ("signed-out-site", done(Reach::Site, Some(library()), Some("https://signin.example.edu/.lychgate/sign-out"))),
+        ("signed-out-site-plain", done(Reach::Site, None, None)),
+        ("signed-out-everywhere", done(Reach::Everywhere, None, None)),
+        ("signed-out-all-devices", done(Reach::AllDevices, None, None)),
+    ]
+}
+
+fn standing() -> Vec<(&'static str, Page)> {
+    let account = |granted: &str, sites, browsers| Page::Account {
+        person: josiah(),
+        since: Some(UnixTime(1_760_000_000)),
+        signed_in_at: Some(UnixTime(1_790_861_100)),
+        expires: Some(UnixTime(1_790_947_500)),
+        granted: lines(granted),
+        sites,
+        browsers,
+        sign_out: "/.lychgate/sign-out".to_owned(),
+        provider: orcid(),
+    };
+    let refused = |person, why: Option<&str>, contact: Option<&str>, another: Option<&str>| Page::Refused {
+        person,
+        site: library(),
+        rule: Some("administrators".to_owned()),
+        why: why.map(str::to_owned),
+        contact: contact.map(str::to_owned),
+        another: another.map(str::to_owned),
+        incident: Some(incident()),
+    };
+    let why = Some("Only the library's own staff may change loans.");
+    vec![
+        ("account", account("openid /read-limited", vec![library(), repository()], Some(2))),
+        ("account-plain", account("", vec![], None)),
+        ("refused", refused(Some(josiah()), why, Some("library@example.edu"), Some("/.lychgate/sign-in?another=1"))),
+        ("refused-guest", refused(None, None, None, None)),
+    ]
+}
+
+fn notice_page(notice: Notice) -> Page {
+    let next = match notice {
+        Notice::AttemptExpired
+        | Notice::AttemptUnknown
+        | Notice::CallbackIncomplete
+        | Notice::ProviderError
+        | Notice::SignInFailed
+        | Notice::CookiesMissing
+        | Notice::TicketExpired
+        | Notice::TicketForeign => vec![Link::new(LinkLabel::StartAgain, "/.lychgate/sign-in")],
+        Notice::SignInNeeded | Notice::SessionEnded => vec![Link::new(LinkLabel::SignIn, "/.lychgate/sign-in")],
+        Notice::ReturnTargetLost => vec![Link::new(LinkLabel::Continue, "https://library.example.edu/")],
+        Notice::OtherResearcher => vec![
+            Link::new(LinkLabel::AnotherId, "/.lychgate/sign-in?another=1"),
+            Link::new(LinkLabel::FrontPage, "https://library.example.edu/"),
+        ],
+        _ => Vec::new(),
+    };
+    let site = (notice != Notice::UnknownHost).then(library);
+    Page::Notice { notice, incident: Some(incident()), next, site }
+}
+
+/// Every page with markup, odd directions and great length in each text a stranger could write.
+pub fn hostile() -> Vec<Sample> {
+    let text = format!("{MARKUP}\"' onmouseover=\"x\u{202e}\u{0} {{{{ 7*7 }}}} {}", "long ".repeat(400));
+    let who = PersonView { name: Some(text.clone()), id: text.clone(), uri: Some(format!("javascript:{text}")) };
+    let place = SiteView { title: text.clone(), url: Some(format!("https://x.example/\"{MARKUP}")) };
+    let needs = vec![ScopeLine { text: text.clone(), ..scope_line(&crate::domain::Scope::openid()) }];
+    let provider = ProviderView::new(Environment::Other, &format!("https://x.example/{MARKUP}"));
+    let pages = fair().into_iter().map(|sample| {
+        let mut page = sample.page;
+        match &mut page {
+            Page::SignIn { site, needs: lines, why, start, person, continue_as, provider: by } => {
+                (*site, *lines, *why, *start) = (Some(place.clone()), needs.clone(), vec![text.clone()], text.clone());
+                *person = person.as_ref().map(|_| who.clone());
+                *continue_as = continue_as.as_ref().map(|_| format!("/x?{MARKUP}"));
+                *by = provider.clone();
+            }
+            Page::Portal { site, about, needs: lines, person, granted, provider: by, .. } => {
+                (*site, *about, *lines, *granted) = (place.clone(), Some(text.clone()), needs.clone(), needs.clone());
+                *person = person.as_ref().map(|_| who.clone());
+                *by = provider.clone();
+            }
+            Page::Connected { person, site, granted, missing, onward, .. } => {
+                (*person, *site, *onward) = (who.clone(), Some(place.clone()), format!("/x?{MARKUP}"));
+                (*granted, *missing) = (needs.clone(), needs.clone());
+            }
+            Page::Denied { site, needs: lines, retry, leave } => {
+                (*site, *lines, *retry, *leave) =
+                    (Some(place.clone()), needs.clone(), text.clone(), Some(format!("/x?{MARKUP}")));
+            }
+            Page::SignOutAsk { person, site, token, .. } => {
+                (*person, *site, *token) = (Some(who.clone()), Some(place.clone()), MARKUP.to_owned());
+            }
+            Page::SignedOut { site, provider: by, .. } => (*site, *by) = (Some(place.clone()), provider.clone()),
+            Page::Account { person, granted, sites, provider: by, .. } => {
+                (*person, *granted, *sites, *by) =
+                    (who.clone(), needs.clone(), vec![place.clone(); 100], provider.clone());
+            }
+            Page::Refused { person, site, rule, why, contact, .. } => {
+                (*person, *site, *rule) = (Some(who.clone()), place.clone(), Some(text.clone()));
+                (*why, *contact) = (Some(text.clone()), Some(format!("https://x.example/{MARKUP}")));
+            }
+            Page::Notice { site, .. } => *site = Some(place.clone()),
+        }
+        Sample { name: format!("hostile-{}", sample.name), page, hostile: true }
+    });
+    pages.collect()
+}
+
+fn lines(scopes: &str) -> Vec<ScopeLine> {
+    scope_lines(&scopes.parse::<ScopeSet>().unwrap_or_default())
+}
+
+fn orcid() -> ProviderView {
+    ProviderView::new(Environment::Production, "https://orcid.org")
+}
+
+fn library() -> SiteView {
+    SiteView { title: "Library Catalogue".to_owned(), url: Some("https://library.example.edu/".to_owned()) }
+}
+
+fn repository() -> SiteView {
+    SiteView { title: "Research Repository".to_owned(), url: Some("https://repository.example.edu/".to_owned()) }
+}
+
+/// The fictitious professor whose iD ORCID itself uses as its example.
+fn josiah() -> PersonView {
+    let id = "0000-0002-1825-0097";
+    PersonView {
+        name: Some("Josiah Carberry".to_owned()),
+        id: id.to_owned(),
+        uri: Some(format!("https://orcid.org/{id}")),
+    }
+}
+
+/// Always the same bytes: a sample shows the same number every time.
+struct NoChance;
+
+impl Chance for NoChance {
+    fn fill(&self, into: &mut [u8]) {
+        for (at, byte) in into.iter_mut().enumerate() {
+            *byte = (at * 5 + 7) as u8;
+        }
+    }
+}
+
+fn incident() -> IncidentId {
+    IncidentId::draw(&NoChance)
+}

@@ -1,0 +1,215 @@
+//! [`Texts`]: every word the pages say, by key, from `en.toml` and an operator's file of that name.
+//! Templates fetch them with `t("key", value=…)`, so that a translation never touches a template.
+
+use crate::domain::Problem;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
+
+/// The file's name in the operator's folder.
+pub const FILE: &str = "en.toml";
+const ENGLISH: &str = include_str!("en.toml");
+
+/// A catalogue: dotted key to text with `{placeholders}`.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    lines: BTreeMap<String, String>,
+}
+
+static EMBEDDED: LazyLock<Texts> = LazyLock::new(|| {
+    let table: toml::Table = ENGLISH.parse().expect("the embedded catalogue is tested to parse");
+    let mut lines = BTreeMap::new();
+    flatten("", &table, &mut |key, text| {
+        lines.insert(key, text.unwrap_or_default().to_owned());
+    });
+    Texts { lines }
+});
+
+impl Texts {
+    /// The embedded English catalogue.
+    pub fn english() -> &'static Texts {
+        &EMBEDDED
+    }
+
+    /// The text under `key` as written, placeholders and all.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.lines.get(key).map(String::as_str)
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.lines.keys().map(String::as_str)
+    }
+
+    /// The text under `key` with its placeholders filled in by `value`, which says nothing for a name
+    /// it does not know: the placeholder then stays as written. A value is never read for placeholders.
+    pub fn fill(&self, key: &str, mut value: impl FnMut(&str) -> Option<String>) -> Option<String> {
+        Some(fill(self.get(key)?, |text| text.to_owned(), &mut value))
+    }
+
+    /// What a scope means, in plain words (`orcid.md` §4.1).
+    pub fn scope(&self, scope: &str) -> String {
+        let key = format!("scope.{}", scope.trim_start_matches('/').replace('/', "-"));
+        match self.get(&key) {
+            Some(text) if key != "scope.other" => text.to_owned(),
+            _ => self.fill("scope.other", |_| Some(scope.to_owned())).unwrap_or_else(|| scope.to_owned()),
+        }
+    }
+
+    /// This catalogue with the lines of an operator's file laid over it, and what is wrong with that
+    /// file: not TOML, not a text, a key nobody asks for, a placeholder nobody fills.
+    pub fn overlaid(&self, source: &str, file: &Path) -> (Texts, Vec<Problem>) {
+        let table: toml::Table = match source.parse() {
+            Ok(table) => table,
+            Err(error) => return (self.clone(), vec![unreadable(&error, source, file)]),
+        };
+        let mut merged = self.clone();
+        let mut problems = Vec::new();
+        flatten("", &table, &mut |key, text| {
+            let complain = |problem: Problem| problem.file(file).key(key.clone());
+            match (text, self.get(&key)) {
+                (None, _) => problems.push(complain(Problem::error("this is not a text").expected("a string"))),
+                (Some(_), None) => problems.push(complain(unknown_key(self, &key))),
+                (Some(text), Some(original)) => {
+                    if let Some(stranger) = placeholders(text).find(|name| !fills(original, name)) {
+                        let message = format!("nothing fills the placeholder {{{stranger}}} in this text");
+                        problems.push(complain(Problem::error(message)).expected(original.to_owned()));
+                    }
+                    merged.lines.insert(key, text.to_owned());
+                }
+            }
+        });
+        (merged, problems)
+    }
+}
+
+/// Fills placeholders: `literal` treats the text between them, `value` gives what stands for a name.
+pub fn fill(
+    text: &str,
+    mut literal: impl FnMut(&str) -> String,
+    value: &mut dyn FnMut(&str) -> Option<String>,
+) -> String {
+    let mut out = String::with_capacity(text.len() + 32);
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        let Some(close) = rest[open..].find('}') else { break };
+        out.push_str(&literal(&rest[..open]));
+        let name = &rest[open + 1..open + close];
+        out.push_str(&value(name).unwrap_or_else(|| literal(&rest[open..=open + close])));
+        rest = &rest[open + close + 1..];
+    }
+    out.push_str(&literal(rest));
+    out
+}
+
+/// The names between braces.
+fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
+}
+
+/// Whether a page fills `name` in the text whose embedded form is `original`.
+fn fills(original: &str, name: &str) -> bool {
+    name == "organisation" || placeholders(original).any(|known| known == name)
+}
+
+fn flatten(prefix: &str, table: &toml::Table, visit: &mut dyn FnMut(String, Option<&str>)) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&key, inner, visit),
+            other => visit(key, other.as_str()),
+        }
+    }
+}
+
+fn unreadable(error: &toml::de::Error, source: &str, file: &Path) -> Problem {
+    let problem = Problem::error(format!("this text file cannot be read: {}", error.message())).file(file);
+    match error.span() {
+        Some(span) => problem.line(source.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1),
+        None => problem,
+    }
+}
+
+fn unknown_key(texts: &Texts, key: &str) -> Problem {
+    let near = texts.keys().max_by(|a, b| strsim::jaro(a, key).total_cmp(&strsim::jaro(b, key)));
+    let problem = Problem::error("no page asks for a text of this name").found(key);
+    match near {
+        Some(near) => problem.remedy(format!("did you mean `{near}`?")),
+        None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filling_leaves_values_alone() {
+        let mut value = |name: &str| (name == "site").then(|| "a {host} b".to_owned());
+        for (text, filled) in [
+            ("Sign in to {site}", "Sign in to a {host} b"),
+            ("{site}{site}", "a {host} ba {host} b"),
+            ("{nobody} {site", "{nobody} {site"),
+            ("plain", "plain"),
+            ("", ""),
+        ] {
+            assert_eq!(fill(text, |text| text.to_owned(), &mut value), filled, "{text}");
+        }
+    }
+
+    #[test]
+    fn scopes_in_plain_words() {
+        let texts = Texts::english();
+        assert!(texts.scope("openid").starts_with("Get your ORCID iD"));
+        assert!(texts.scope("/activities/update").starts_with("Add works"));
+        assert_eq!(texts.scope("/foo"), "Use the permission “/foo”");
+        assert_eq!(texts.scope("/other"), "Use the permission “/other”");
+        for (scope, _) in crate::domain::scope::THREE_LEGGED {
+            assert!(!texts.scope(scope).contains(scope), "{scope} needs plain words");
+        }
+    }
+
+    #[test]
+    fn an_operators_file_changes_single_lines_and_is_checked() {
+        let (texts, problems) = Texts::english().overlaid(
+            "[sign-in]\nbutton = \"Los geht's bei {organisation}\"\n[step-up]\ntitle = 7\n",
+            Path::new("en.toml"),
+        );
+        assert_eq!(texts.get("sign-in.button"), Some("Los geht's bei {organisation}"));
+        assert_eq!(texts.get("sign-in.title"), Texts::english().get("sign-in.title"));
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].key.as_deref(), Some("step-up.title"));
+
+        let (_, problems) =
+            Texts::english().overlaid("[sign-in]\nbuton = \"x\"\nnote = \"{nam}\"\n", Path::new("en.toml"));
+        let shown: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        assert!(shown[0].contains("did you mean `sign-in.button`?"), "{shown:?}");
+        assert!(shown[1].contains("{nam}"), "{shown:?}");
+
+        let (_, problems) = Texts::english().overlaid("lang = \"en\"\n[sign-in\n", Path::new("en.toml"));
+        assert_eq!(problems[0].line, Some(2), "{problems:?}");
+    }
+
+    #[test]
+    fn every_notice_and_label_has_words() {
+        let texts = Texts::english();
+        for notice in super::super::Notice::ALL {
+            for part in ["title", "text", "advice"] {
+                assert!(texts.get(&format!("notice.{}.{part}", notice.code())).is_some(), "{notice:?} {part}");
+            }
+        }
+        for label in super::super::LinkLabel::ALL {
+            assert!(texts.get(&format!("link.{}", label.key())).is_some(), "{label:?}");
+        }
+    }
+
+    #[test]
+    fn brand_words_are_spelled_right() {
+        for key in Texts::english().keys() {
+            let text = Texts::english().get(key).unwrap();
+            for wrong in ["ORCiD", "Orcid", "ORCID ID", "ORCID id", "ORCID number", "Log in", "log in", "login", "user"]
+            {
+                assert!(!text.contains(wrong), "{key} says {wrong:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Policies: files are read into sites with rules, requests are decided by them. Pure but for the reading
+//! of files in `load`; imports `domain` alone, and is asked by `proxy`, `signin`, `app` and the verbs.
+
+mod cases;
+mod compile;
+mod compile_handoff;
+mod compile_rules;
+mod decide;
+mod encoding;
+mod facts;
+mod fold;
+mod handoff;
+mod keys;
+mod load;
+mod path;
+mod pattern;
+// Words and numbers as sysadmins write them: the very file of `config`, compiled a second time, because
+// the two folders do not know each other.
+#[path = "../config/quantity.rs"]
+#[expect(clippy::duplicate_mod, reason = "see above; it belongs in `domain` once somebody moves it there")]
+mod quantity;
+mod read;
+mod researchers;
+mod reserved;
+mod rules;
+mod scopes;
+mod site;
+mod trace;
+mod upstream;
+
+pub use cases::{Case, run_cases};
+pub use decide::{Admission, Ask, Decision, Refusal, RefusalReason, decide, explain};
+pub use encoding::Encoding;
+pub use facts::Facts;
+pub use handoff::{AssertionSpec, BadTemplate, HandOff, HeaderTemplate, MAX_VALUE, Placeholder, Template};
+pub use keys::KEYS;
+pub use load::{ClientFacts, PolicyContext, PolicySet, load, load_files};
+pub use path::{BadPath, CanonicalPath, PathSwitches};
+pub use reserved::ReservedNames;
+pub use rules::{Access, Rule};
+pub use site::{AuthorizationHeader, HostHeader, SignInStyle, Site, SiteKind, SiteLimits, Upstream};
+pub use trace::{Outcome, Step, Trace, Verdict};
+
+#[cfg(test)]
+mod tests;

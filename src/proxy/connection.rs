@@ -1,0 +1,248 @@
+//! One accepted TLS connection: what is known about it, and the stream wrapper that carries that
+//! knowledge through the engine. `door` makes them, `visit` reads them.
+
+use crate::domain::Host;
+use crate::tls::Certificate;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsRef};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use pingora::proxy::Session;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+/// What the gate knows about a connection once its handshake is done.
+pub struct Connection {
+    pub peer: SocketAddr,
+    /// The server name the client asked for, in canonical form.
+    pub sni: Option<Host>,
+    /// The certificate it was shown: other hosts on this connection must be covered by it (T28).
+    pub certificate: Arc<Certificate>,
+    pub is_h2: bool,
+    /// Requests whose head was accepted by `visit`.
+    requests: AtomicU64,
+    /// The gate has taken over the request now on the wire: from here on answers are ours.
+    head_accepted: AtomicBool,
+    head_started: AtomicBool,
+    head_progress: Notify,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("peer", &self.peer).field("sni", &self.sni).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub fn new(peer: SocketAddr, sni: Option<Host>, certificate: Arc<Certificate>, is_h2: bool) -> Self {
+        Self {
+            peer,
+            sni,
+            certificate,
+            is_h2,
+            requests: AtomicU64::new(0),
+            head_accepted: AtomicBool::new(false),
+            head_started: AtomicBool::new(false),
+            head_progress: Notify::new(),
+        }
+    }
+
+    /// The connection behind a request; `None` only if the engine was fed a foreign stream.
+    pub fn of(session: &Session) -> Option<Arc<Connection>> {
+        Self::of_downstream(session.as_downstream())
+    }
+
+    pub fn of_downstream(session: &pingora::protocols::http::ServerSession) -> Option<Arc<Connection>> {
+        let digest = session.digest()?.proxy_digest.as_ref()?;
+        digest.user_data.as_ref()?.downcast_ref::<Arc<Connection>>().cloned()
+    }
+
+    /// A new HTTP/1.1 head may come; returns how many requests came before it.
+    pub fn expect_head(&self) -> u64 {
+        self.head_accepted.store(false, Ordering::Release);
+        self.head_started.store(false, Ordering::Release);
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// The head on the wire was read whole; the engine may not answer by itself any more.
+    pub fn accept_head(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.head_accepted.store(true, Ordering::Release);
+        self.head_progress.notify_one();
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    pub fn head_started(&self) -> bool {
+        self.head_started.load(Ordering::Acquire)
+    }
+
+    pub fn head_accepted(&self) -> bool {
+        self.head_accepted.load(Ordering::Acquire)
+    }
+
+    /// Resolves when the first byte of a head arrives, and again when the head is complete.
+    pub async fn head_progress(&self) {
+        self.head_progress.notified().await;
+    }
+}
+
+/// The TLS stream as the engine sees it. Over HTTP/1.1 it replaces what the engine would write before
+/// a head was accepted (its own bare 400 with a banner) by the gate's page.
+pub(super) struct GateStream<S> {
+    inner: S,
+    connection: Arc<Connection>,
+    digest: Arc<ProxyDigest>,
+    bad_request: Bytes,
+    replaced: Option<usize>,
+}
+
+impl<S> GateStream<S> {
+    /// `bad_request` is a whole HTTP/1.1 response with `Connection: close`.
+    pub(super) fn new(inner: S, connection: Arc<Connection>, bad_request: Bytes) -> pingora::Result<Self> {
+        let header = Box::new(ResponseHeader::build(200, None)?);
+        let digest = Arc::new(ProxyDigest::new(header, Some(Box::new(connection.clone()))));
+        Ok(Self { inner, connection, digest, bad_request, replaced: None })
+    }
+}
+
+impl<S> fmt::Debug for GateStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateStream").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for GateStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if buf.filled().len() > before
+            && !self.connection.is_h2
+            && !self.connection.head_started.swap(true, Ordering::AcqRel)
+        {
+            self.connection.head_progress.notify_one();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> GateStream<S> {
+    fn must_replace(&self) -> bool {
+        !self.connection.is_h2 && !self.connection.head_accepted()
+    }
+
+    /// Writes our own page instead of `offered` bytes of the engine's, and says they were taken.
+    fn poll_replace(&mut self, cx: &mut Context<'_>, offered: usize) -> Poll<io::Result<usize>> {
+        let mut at = self.replaced.unwrap_or(0);
+        while at < self.bad_request.len() {
+            let written = match Pin::new(&mut self.inner).poll_write(cx, &self.bad_request[at..]) {
+                Poll::Ready(Ok(written)) => written,
+                Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
+                Poll::Pending => {
+                    self.replaced = Some(at);
+                    return Poll::Pending;
+                }
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            at += written;
+        }
+        self.replaced = Some(at);
+        Poll::Ready(Ok(offered))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for GateStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.must_replace() {
+            return self.poll_replace(cx, buf.len());
+        }
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.must_replace() {
+            let offered = bufs.iter().map(|buf| buf.len()).sum();
+            return self.poll_replace(cx, offered);
+        }
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl<S: Shutdown + Send> Shutdown for GateStream<S> {
+    async fn shutdown(&mut self) {
+        self.inner.shutdown().await;
+    }
+}
+
+impl<S: UniqueID> UniqueID for GateStream<S> {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl<S: Ssl> Ssl for GateStream<S> {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.inner.get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl<S: GetTimingDigest> GetTimingDigest for GateStream<S> {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl<S> GetProxyDigest for GateStream<S> {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(self.digest.clone())
+    }
+}
+
+impl<S: GetSocketDigest> GetSocketDigest for GateStream<S> {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+impl<S> Peek for GateStream<S> {}

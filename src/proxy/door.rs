@@ -1,0 +1,191 @@
+//! The door between the accept loop and the engine: one task per connection, deadlines for heads and
+//! idle connections, and a handle by which any single request can be ended from outside.
+
+use super::Gate;
+use super::connection::Connection;
+use crate::domain::SiteName;
+use crate::domain::UnixTime;
+use crate::policy::CanonicalPath;
+use crate::vault::HashedSessionKey;
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+tokio::task_local! {
+    /// The request that the current task serves; set by the door, read by the engine's hooks.
+    pub(super) static OPEN_REQUEST: Arc<OpenRequest>;
+}
+
+/// How long the door waits for what.
+#[derive(Clone, Copy, Debug)]
+pub struct DoorLimits {
+    /// From the first byte of a head to its last.
+    pub head: Duration,
+    /// An open connection without a request.
+    pub keepalive: Duration,
+}
+
+/// On whose strength an admitted request stays open.
+#[derive(Debug)]
+pub struct Standing {
+    pub session: Option<HashedSessionKey>,
+    pub site: SiteName,
+    pub method: http::Method,
+    pub path: CanonicalPath,
+    pub peer: IpAddr,
+    pub since: UnixTime,
+}
+
+/// One request under way. Ending it drops the whole exchange: over HTTP/1.1 the connection closes,
+/// over h2 the stream is reset.
+#[derive(Debug, Default)]
+pub struct OpenRequest {
+    ended: Notify,
+    standing: OnceLock<Standing>,
+}
+
+impl OpenRequest {
+    pub fn end(&self) {
+        self.ended.notify_one();
+    }
+
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.get()
+    }
+}
+
+/// The admitted requests of one core that must end when their session or their admission does.
+#[derive(Debug, Default)]
+pub struct OpenRequests {
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, Arc<OpenRequest>>>,
+}
+
+/// Takes the request off the list when the exchange is over, however it ended.
+#[derive(Debug)]
+pub struct Listed {
+    id: u64,
+    list: Arc<OpenRequests>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.list.lock().remove(&self.id);
+    }
+}
+
+impl OpenRequests {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<OpenRequest>>> {
+        // A panic while the map is held leaves it whole: inserts and removes are single steps.
+        self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Puts the current task's request on the list with what it stands on.
+    pub fn list(self: &Arc<Self>, standing: Standing) -> Option<Listed> {
+        let request = OPEN_REQUEST.try_with(Arc::clone).ok()?;
+        if request.standing.set(standing).is_err() {
+            return None;
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(id, request);
+        Some(Listed { id, list: self.clone() })
+    }
+
+    /// The requests that have been open since before `moment`.
+    pub fn older_than(&self, moment: UnixTime) -> Vec<Arc<OpenRequest>> {
+        let open = self.lock();
+        open.values().filter(|request| request.standing().is_some_and(|s| s.since < moment)).cloned().collect()
+    }
+}
+
+/// The engine's application: `HttpProxy` with a watch beside each request.
+pub(super) struct Door {
+    proxy: Arc<HttpProxy<Gate>>,
+    options: HttpServerOptions,
+    h2: H2Options,
+    limits: DoorLimits,
+}
+
+impl Door {
+    pub(super) fn new(mut proxy: HttpProxy<Gate>, limits: DoorLimits) -> Arc<Self> {
+        let mut options = HttpServerOptions::default();
+        options.h2_idle_timeout = Some(limits.keepalive);
+        // CONNECT comes to our own filter, which answers 405 with our own page before anything else.
+        options.allow_connect_method_proxying = true;
+        proxy.server_options = Some(options.clone());
+        proxy.handle_init_modules();
+        let mut h2 = default_h2_options();
+        h2.max_concurrent_streams(100).max_header_list_size(64 * 1024);
+        Arc::new(Self { proxy: Arc::new(proxy), options, h2, limits })
+    }
+
+    /// Runs until a deadline has passed without progress, or the request is ended from outside.
+    async fn watch(&self, connection: &Connection, earlier: u64, request: &OpenRequest) {
+        if !connection.is_h2 {
+            let idle = if earlier == 0 { self.limits.head } else { self.limits.keepalive };
+            if !self.head_arrives(connection, idle).await {
+                return;
+            }
+        }
+        request.ended.notified().await;
+    }
+
+    /// Waits for the first byte and then for the whole head; `false` when either takes too long
+    /// (slow heads, T79).
+    async fn head_arrives(&self, connection: &Connection, idle: Duration) -> bool {
+        let first = Instant::now() + idle;
+        while !connection.head_started() && !connection.head_accepted() {
+            if timeout_at(first, connection.head_progress()).await.is_err() {
+                return false;
+            }
+        }
+        let whole = Instant::now() + self.limits.head;
+        while !connection.head_accepted() {
+            if timeout_at(whole, connection.head_progress()).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Door {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let connection = Connection::of_downstream(&session)?;
+        let earlier = connection.expect_head();
+        let request = Arc::new(OpenRequest::default());
+        let exchange = OPEN_REQUEST.scope(request.clone(), self.proxy.process_new_http(session, shutdown));
+        tokio::select! {
+            biased;
+            reusable = exchange => reusable,
+            () = self.watch(&connection, earlier, &request) => None,
+        }
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        Some(self.h2.clone())
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+
+    async fn http_cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}

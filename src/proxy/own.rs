@@ -1,0 +1,73 @@
+//! Our own addresses under `/.lychgate/`: the body is read here, bounded, and the journey itself runs
+//! on the background runtime, so that a slow provider or disk never holds a listener core.
+
+use super::respond;
+use super::shared::Shared;
+use super::visit::Visit;
+use crate::pages::Notice;
+use crate::policy::Site;
+use crate::signin::OwnRequest;
+use bytes::Bytes;
+use http::{Method, Response};
+use pingora::proxy::Session;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Forms of ours are small.
+const FORM_LIMIT: usize = 64 * 1024;
+/// A journey includes at most one exchange with the provider (10 s) and durable writes.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Where an own address is answered.
+pub(super) enum Place {
+    SignInHost,
+    Site(Arc<Site>),
+}
+
+/// Reads what was sent and lets `signin` answer.
+pub(super) async fn answer(
+    session: &mut Session,
+    shared: &Arc<Shared>,
+    visit: &Visit,
+    path: String,
+    place: Place,
+) -> pingora::Result<Response<Bytes>> {
+    let body = if visit.method == Method::POST {
+        match respond::read_body(session, FORM_LIMIT).await? {
+            Some(body) => body,
+            None => return Ok(shared.notice(Notice::BodyTooLarge, None)),
+        }
+    } else {
+        Bytes::new()
+    };
+    let request = OwnRequest {
+        host: visit.host.clone(),
+        method: visit.method.clone(),
+        path,
+        query: visit.query.clone(),
+        headers: session.req_header().headers.clone(),
+        body,
+        peer: visit.connection.peer.ip(),
+    };
+    let sign_in = shared.sign_in.clone();
+    let journey = shared.background.spawn(async move {
+        match place {
+            Place::SignInHost => sign_in.at_sign_in_host(request).await,
+            Place::Site(site) => sign_in.at_site_host(&site, request).await,
+        }
+    });
+    // A visitor who leaves does not stop a sign-in half-way: the journey goes on in the background.
+    match tokio::time::timeout(PATIENCE, journey).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(panic)) => {
+            let incident = shared.incident();
+            tracing::error!(%incident, %panic, "a journey of the sign-in ended in a panic");
+            Ok(shared.notice(Notice::Internal, Some(incident)))
+        }
+        Err(_) => {
+            let incident = shared.incident();
+            tracing::error!(%incident, "a journey of the sign-in took too long");
+            Ok(shared.notice(Notice::ProviderUnreachable, Some(incident)))
+        }
+    }
+}

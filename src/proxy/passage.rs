@@ -1,0 +1,54 @@
+//! [`Passage`]: what is known so far about one request on its way through the engine's phases. The
+//! engine makes one per request and drops it at the end, however the request ended.
+
+use super::door::Listed;
+use super::visit::Visit;
+use crate::domain::IncidentId;
+use crate::policy::{Admission, PolicySet};
+use http::header::{HeaderName, HeaderValue};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// State carried between the phases of one request. Never reused for the next request of a connection.
+pub struct Passage {
+    pub started: Instant,
+    pub visit: Option<Visit>,
+    /// The policy in force when the request arrived: one request sees one generation.
+    pub policies: Option<Arc<PolicySet>>,
+    pub admission: Option<Admission>,
+    /// Path and query as the app will see them.
+    pub target: String,
+    pub assertion: Option<(HeaderName, HeaderValue)>,
+    /// What the access log calls the outcome.
+    pub outcome: &'static str,
+    pub incident: Option<IncidentId>,
+    pub body_seen: u64,
+    pub attempts: usize,
+    pub body_too_large: bool,
+    /// Dropped with the passage: the request leaves the list of open ones.
+    pub listed: Option<Listed>,
+}
+
+impl Passage {
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            visit: None,
+            policies: None,
+            admission: None,
+            target: String::new(),
+            assertion: None,
+            outcome: "unread",
+            incident: None,
+            body_seen: 0,
+            attempts: 0,
+            body_too_large: false,
+            listed: None,
+        }
+    }
+
+    /// The site's name for logs and metrics.
+    pub fn site_name(&self) -> &str {
+        self.admission.as_ref().map_or("-", |admission| admission.site().name.as_str())
+    }
+}

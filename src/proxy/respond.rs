@@ -1,0 +1,70 @@
+//! Writes an answer of our own (`http::Response<Bytes>`, made by `pages` and `signin`) to the wire.
+//! No other code of ours writes a response.
+
+use bytes::Bytes;
+use http::Response;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use std::time::Duration;
+
+/// How much of an unread request body is taken before an early answer over h2, and for how long:
+/// a reset right behind the answer looks like a failure to some clients.
+const DRAIN_BYTES: usize = 64 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// Sends `answer`; a body is left out for `HEAD`, its length is kept.
+pub(super) async fn send(session: &mut Session, answer: Response<Bytes>) -> pingora::Result<()> {
+    drain(session).await;
+    let (parts, body) = answer.into_parts();
+    let mut header = ResponseHeader::build(parts.status, Some(parts.headers.len() + 1))?;
+    for (name, value) in &parts.headers {
+        header.append_header(name, value)?;
+    }
+    let without_body = session.req_header().method == http::Method::HEAD
+        || parts.status == http::StatusCode::NO_CONTENT
+        || parts.status == http::StatusCode::NOT_MODIFIED;
+    if parts.status != http::StatusCode::NO_CONTENT {
+        header.insert_header(http::header::CONTENT_LENGTH, body.len())?;
+    }
+    let ends = without_body || body.is_empty();
+    session.write_response_header(Box::new(header), ends).await?;
+    if !ends {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+async fn drain(session: &mut Session) {
+    if session.as_downstream_mut().is_body_done() {
+        return;
+    }
+    let h2 = session.as_downstream().is_http2();
+    let read = async {
+        let mut taken = 0;
+        while taken < DRAIN_BYTES {
+            match session.as_downstream_mut().read_request_body().await {
+                Ok(Some(bytes)) => taken += bytes.len(),
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+        false
+    };
+    let whole = tokio::time::timeout(DRAIN_TIME, read).await.unwrap_or(false);
+    // What is left of an HTTP/1.1 body would be read as the next request.
+    if !whole && !h2 {
+        session.set_keepalive(None);
+    }
+}
+
+/// Reads a small form sent to one of our own addresses; `None` when it is larger than `limit`.
+pub(super) async fn read_body(session: &mut Session, limit: usize) -> pingora::Result<Option<Bytes>> {
+    let mut body = Vec::new();
+    while let Some(bytes) = session.as_downstream_mut().read_request_body().await? {
+        if body.len() + bytes.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&bytes);
+    }
+    Ok(Some(body.into()))
+}

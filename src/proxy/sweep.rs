@@ -1,0 +1,54 @@
+//! Ends open exchanges (WebSockets, event streams, long answers) whose session or admission has
+//! ended meanwhile. The engine's hooks run only when bytes flow; this runs by the clock.
+
+use super::door::{OpenRequests, Standing};
+use super::shared::Shared;
+use crate::policy::{Decision, Facts, decide};
+use crate::session::Standings;
+use crate::vault::LiveSession;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often one core looks at its open exchanges: an ended session is noticed within twice this.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Runs until the core's runtime stops.
+pub(super) async fn run(shared: Arc<Shared>, open: Arc<OpenRequests>) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        for request in open.older_than(shared.clock.now()) {
+            let Some(standing) = request.standing() else { continue };
+            if !still_admitted(&shared, standing).await {
+                shared.metrics.streams_ended.inc();
+                tracing::info!(site.name = %standing.site, "an open exchange was ended with its session or admission");
+                request.end();
+            }
+        }
+    }
+}
+
+/// Asks the policy in force now about the session as it is now. A store that cannot say leaves the
+/// exchange open until it can: it was admitted, and nothing new is granted by keeping it.
+async fn still_admitted(shared: &Shared, standing: &Standing) -> bool {
+    let live: Option<Arc<LiveSession>> = match standing.session {
+        None => None,
+        Some(key) => match shared.sessions.standing(key).await {
+            Standings::Live(live) => Some(live),
+            Standings::Ended => return false,
+            Standings::Unknown => return true,
+        },
+    };
+    let policies = shared.policies.load_full();
+    let Some(site) = policies.site(&standing.site) else { return false };
+    let facts = Facts {
+        site,
+        method: &standing.method,
+        path: &standing.path,
+        visitor: live.as_ref().map(|live| &live.identity),
+        peer: standing.peer,
+        now: shared.clock.now(),
+    };
+    matches!(decide(&facts), Decision::Admit(_))
+}

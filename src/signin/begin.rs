@@ -1,0 +1,173 @@
+//! The first step on a site host: the policy asks for a sign-in, and the browser leaves for the sign-in
+//! host with a sealed arrival (J1, J4, J5, J16). Called by `proxy` with the policy's answer; never waits.
+
+use super::arrival::{Arrival, ArrivalCookie, LEFT_COOKIE, Mode};
+use super::navigation::is_navigation;
+use super::settings::SIGN_IN;
+use super::{OwnRequest, SignIn, with_cookies};
+use crate::domain::{IncidentId, ReturnTo, ScopeSet};
+use crate::pages::{self, Link, LinkLabel, Notice, Page, PersonView};
+use crate::policy::{Ask, Refusal, Site};
+use crate::session::cookie;
+use crate::vault::LiveSession;
+use bytes::Bytes;
+use http::{HeaderValue, Response};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a visitor needs before the page opens.
+#[derive(Clone, Debug)]
+pub struct Wants {
+    pub return_to: ReturnTo,
+    /// The address asked for could not be kept, and `return_to` stands in for it; the visitor is told.
+    pub target_lost: bool,
+    /// All the rule needs.
+    pub scopes: ScopeSet,
+    /// Index into the site's rules, for the reasons shown.
+    pub rule: Option<usize>,
+    /// How long ago the sign-in may be.
+    pub max_auth_age: Option<Duration>,
+}
+
+impl SignIn {
+    /// What an `Ask` of the policy becomes: a journey for a person, 401 for a program (403 if it is
+    /// signed in and lacks a permission).
+    ///
+    /// After a form POST the way back leads to the same path by GET: a body does not survive the trip.
+    pub fn begin_or_401(&self, ask: &Ask, request: &OwnRequest, live: Option<&LiveSession>) -> Response<Bytes> {
+        let site = &ask.site;
+        if !is_navigation(&request.method, &request.headers) {
+            let front = ReturnTo::front_page(request.host.clone()).url(self.port());
+            let known = live.filter(|live| !ask.fresh && live.identity.client == site.client);
+            return match known.map(|live| live.identity.scopes.missing(&ask.scopes)) {
+                Some(missing) if !missing.is_empty() => pages::insufficient_scope_json(&front, &missing),
+                _ => pages::unauthorized_json(&front),
+            };
+        }
+        let (return_to, target_lost) = return_target(request);
+        let wants = Wants {
+            return_to,
+            target_lost,
+            scopes: ask.scopes.clone(),
+            rule: Some(ask.rule),
+            max_auth_age: ask.rule().max_auth_age,
+        };
+        self.begin(site, &wants, request)
+    }
+
+    /// Sends the browser to the sign-in host.
+    pub fn begin(&self, site: &Arc<Site>, wants: &Wants, request: &OwnRequest) -> Response<Bytes> {
+        let mode = match cookie::only(LEFT_COOKIE, request.cookies()) {
+            Some(_) => Mode::Ask,
+            None => Mode::Usual,
+        };
+        match self.sent_again(self.arrival_cookie(request)) {
+            Ok(cookie) => {
+                let departure = self.depart(site, wants, request, mode, cookie);
+                with_cookies(pages::redirect(&departure.address), departure.cookies)
+            }
+            Err(reset) => self.stop_circling(site, wants, request, &reset),
+        }
+    }
+
+    /// A link to the sign-in host for a page of ours; whoever sees a page is not going round in circles.
+    pub(super) fn link_out(&self, site: &Arc<Site>, wants: &Wants, request: &OwnRequest, mode: Mode) -> Departure {
+        let cookie = self.arrival_cookie(request).unwrap_or_else(|| ArrivalCookie::draw(&*self.chance));
+        self.depart(site, wants, request, mode, cookie)
+    }
+
+    /// Makes the sealed arrival and its cookies.
+    fn depart(
+        &self,
+        site: &Arc<Site>,
+        wants: &Wants,
+        request: &OwnRequest,
+        mode: Mode,
+        arrival_cookie: ArrivalCookie,
+    ) -> Departure {
+        let hash = arrival_cookie.hash();
+        let (target, mut cookies) = self.part_with_target(request, wants, &site.name, hash);
+        cookies.push(self.set_arrival_cookie(&request.host, &arrival_cookie));
+        let arrival = Arrival {
+            site: site.name.clone(),
+            host: request.host.clone(),
+            target,
+            hash,
+            at: self.clock.now(),
+            scopes: wants.scopes.clone(),
+            rule: wants.rule.and_then(|rule| u16::try_from(rule).ok()),
+            max_age: wants.max_auth_age.map(|age| u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
+            mode,
+        };
+        Departure { address: self.address_with(SIGN_IN, &arrival), cookies }
+    }
+
+    /// B8: whoever is sent back to sign in right after each arrival has a browser or a gate that does
+    /// not keep the session. A page says so; its link starts over.
+    fn stop_circling(
+        &self,
+        site: &Arc<Site>,
+        wants: &Wants,
+        request: &OwnRequest,
+        reset: &ArrivalCookie,
+    ) -> Response<Bytes> {
+        let incident = IncidentId::draw(&*self.chance);
+        tracing::warn!(%incident, site.name = %site.name, "a visitor was sent to sign in again and again; stopped");
+        let next = vec![Link::new(LinkLabel::TryAgain, wants.return_to.url(self.port()))];
+        let site = Some(self.site_view(site));
+        let page = Page::Notice { notice: Notice::CookiesMissing, incident: Some(incident), next, site };
+        with_cookies(self.pages.answer(&page), vec![self.set_arrival_cookie(&request.host, reset)])
+    }
+
+    /// The policy's no, with a way to try another iD for a person and JSON for a program.
+    pub fn refused(
+        &self,
+        refusal: &Refusal,
+        request: &OwnRequest,
+        live: Option<&LiveSession>,
+        incident: IncidentId,
+    ) -> Response<Bytes> {
+        if !is_navigation(&request.method, &request.headers) {
+            return self.pages.answer_json(Notice::Refused, Some(incident));
+        }
+        let rule = refusal.rule();
+        let (return_to, target_lost) = return_target(request);
+        let wants = Wants {
+            return_to,
+            target_lost,
+            scopes: rule.map(|rule| rule.scopes.clone()).unwrap_or_default(),
+            rule: refusal.rule,
+            max_auth_age: None,
+        };
+        let departure = live.map(|_| self.link_out(&refusal.site, &wants, request, Mode::Another));
+        let (another, cookies) = departure.map(|it| (it.address, it.cookies)).unzip();
+        let page = Page::Refused {
+            person: live.map(|live| PersonView::from(&*live.identity)),
+            site: self.site_view(&refusal.site),
+            rule: rule.map(|rule| rule.name.clone()),
+            why: rule.and_then(|rule| rule.why.clone()),
+            contact: refusal.site.contact.clone(),
+            another,
+            incident: Some(incident),
+        };
+        with_cookies(self.pages.answer(&page), cookies.unwrap_or_default())
+    }
+}
+
+/// A prepared trip to the sign-in host.
+pub(super) struct Departure {
+    pub(super) address: String,
+    pub(super) cookies: Vec<HeaderValue>,
+}
+
+/// The page that was asked for, byte for byte; the front page, and `true`, if it cannot be a target.
+pub(super) fn return_target(request: &OwnRequest) -> (ReturnTo, bool) {
+    let target = match &request.query {
+        Some(query) => format!("{}?{query}", request.path),
+        None => request.path.clone(),
+    };
+    match ReturnTo::new(request.host.clone(), &target) {
+        Ok(to) => (to, false),
+        Err(_) => (ReturnTo::front_page(request.host.clone()), true),
+    }
+}

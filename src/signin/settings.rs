@@ -1,0 +1,79 @@
+//! What `app` gives to [`super::SignIn`], and the absolute addresses built from it. A Host header never
+//! enters one (`design.md` §4).
+
+use super::SignIn;
+use crate::assertion::Assertions;
+use crate::domain::{Chance, ClientName, Clock, Host, return_to};
+use crate::pages::Pages;
+use crate::policy::PolicySet;
+use crate::session::Sessions;
+use crate::tokens::Providers;
+use crate::vault::Vault;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Where and for whom.
+#[derive(Clone, Debug)]
+pub struct SignInSettings {
+    pub sign_in_host: Host,
+    /// The port browsers reach the gate at. Corrected with [`SignIn::set_public_port`] once bound.
+    pub public_port: u16,
+    /// The registration for sign-ins that no site asked for.
+    pub default_client: Option<ClientName>,
+}
+
+/// Everything `signin` works with.
+pub struct SignInParts {
+    pub settings: SignInSettings,
+    pub vault: Arc<Vault>,
+    pub sessions: Arc<Sessions>,
+    pub providers: Arc<Providers>,
+    /// The policies in force; the same cell that a reload replaces.
+    pub policies: Arc<ArcSwap<PolicySet>>,
+    pub pages: Arc<Pages>,
+    pub assertions: Arc<Assertions>,
+    pub clock: Arc<dyn Clock>,
+    pub chance: Arc<dyn Chance>,
+}
+
+/// Where all our own addresses live, on every host.
+pub(super) const SIGN_IN: &str = "/.lychgate/sign-in";
+pub(super) const START: &str = "/.lychgate/sign-in/start";
+pub(super) const CONTINUE: &str = "/.lychgate/sign-in/continue";
+pub(super) const TROUBLE: &str = "/.lychgate/sign-in/trouble";
+pub(super) const CALLBACK: &str = "/.lychgate/callback/";
+pub(super) const CONNECTED: &str = "/.lychgate/connected";
+pub(super) const DENIED: &str = "/.lychgate/denied";
+pub(super) const ACCOUNT: &str = "/.lychgate/account";
+pub(super) const SIGN_OUT: &str = "/.lychgate/sign-out";
+pub(super) const JWKS: &str = "/.lychgate/jwks.json";
+pub(super) const ARRIVE: &str = "/.lychgate/arrive";
+pub(super) const ME: &str = "/.lychgate/me";
+
+/// The redirect URI of a client registration, as `app` gives it to the provider and as it stands in
+/// the registration at ORCID: one per client, pinned to its issuer (T42).
+pub fn callback_url(sign_in_host: &Host, public_port: u16, client: &ClientName) -> String {
+    format!("{}{CALLBACK}{client}", return_to::origin(sign_in_host, public_port))
+}
+
+impl SignIn {
+    /// The gate was bound to port 0: this is the port it got.
+    pub fn set_public_port(&self, port: u16) {
+        self.public_port.store(port, Ordering::Relaxed);
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.public_port.load(Ordering::Relaxed)
+    }
+
+    /// `https://host[:port]` of a host of ours.
+    pub(super) fn origin(&self, host: &Host) -> String {
+        return_to::origin(host, self.port())
+    }
+
+    /// The origin of the sign-in host.
+    pub(super) fn home(&self) -> String {
+        self.origin(&self.settings.sign_in_host)
+    }
+}

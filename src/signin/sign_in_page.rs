@@ -1,0 +1,170 @@
+//! `/.lychgate/sign-in`: single sign-on where that suffices, the sign-in page where it does not (J5, J4);
+//! and `/.lychgate/sign-in/continue`, its answer "continue as". The arrival says which site asks.
+
+use super::arrival::{Arrival, Mode};
+use super::navigation::is_navigation;
+use super::settings::{ACCOUNT, CONTINUE, SIGN_IN, START};
+use super::{OwnRequest, SignIn, StepFault};
+use crate::domain::{Scope, ScopeSet, UnixTime};
+use crate::pages::{self, Notice, Page, PersonView, ProviderView};
+use crate::policy::{SignInStyle, Site};
+use crate::vault::LiveSession;
+use bytes::Bytes;
+use http::Response;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far a signed-in browser's session carries for one arrival.
+pub(super) enum Reach {
+    /// A ticket can be given.
+    Enough,
+    /// The same registration, but these scopes were not granted.
+    Lacks(ScopeSet),
+    /// Signed in too long ago, or through another registration.
+    SignInAgain,
+}
+
+impl SignIn {
+    pub(super) async fn sign_in_page(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
+        let root = self.root(request).await?;
+        let (arrival, site) = match self.expected_arrival(request) {
+            Expected::Nobody => return Ok(self.plain_sign_in(root.as_deref())),
+            Expected::Late(way_back) => return Ok(pages::redirect(&way_back)),
+            Expected::Arrival(arrival, site) => (arrival, site),
+        };
+        if matches!(arrival.mode, Mode::Another | Mode::Again) {
+            return Ok(pages::redirect(&self.address_with(START, &arrival)));
+        }
+        let reach = root.as_ref().map(|root| self.reach(root, &arrival, &site));
+        if let (Some(root), Some(Reach::Enough)) = (&root, &reach)
+            && arrival.mode != Mode::Ask
+            && is_navigation(&request.method, &request.headers)
+        {
+            return Ok(pages::redirect(&self.ticket_address(&arrival, &root.session.key)));
+        }
+        let skip_page = arrival.mode == Mode::Direct || site.sign_in == SignInStyle::Direct;
+        if skip_page && arrival.mode != Mode::Ask {
+            return Ok(pages::redirect(&self.address_with(START, &arrival)));
+        }
+        Ok(self.sign_in_page_for(&arrival, &site, root.as_deref(), reach))
+    }
+
+    /// "Continue as NAME" was chosen.
+    pub(super) async fn carry_on(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
+        let root = self.root(request).await?;
+        match (self.expected_arrival(request), root) {
+            (Expected::Arrival(arrival, site), Some(root))
+                if matches!(self.reach(&root, &arrival, &site), Reach::Enough)
+                    && is_navigation(&request.method, &request.headers) =>
+            {
+                Ok(pages::redirect(&self.ticket_address(&arrival, &root.session.key)))
+            }
+            (Expected::Arrival(arrival, _), _) => Ok(pages::redirect(&self.address_with(SIGN_IN, &arrival))),
+            (Expected::Late(way_back), _) => Ok(pages::redirect(&way_back)),
+            (Expected::Nobody, _) => Ok(pages::redirect(SIGN_IN)),
+        }
+    }
+
+    fn sign_in_page_for(
+        &self,
+        arrival: &Arrival,
+        site: &Arc<Site>,
+        root: Option<&LiveSession>,
+        reach: Option<Reach>,
+    ) -> Response<Bytes> {
+        let Some(provider) = self.provider_view(&site.client) else {
+            return self.notice(Notice::Internal, Some(site));
+        };
+        // What stands on the page is what ORCID will ask: for a step-up, only what is new.
+        let (person, continue_as, needs, mode) = match (root, reach) {
+            (Some(root), Some(Reach::Enough)) => {
+                let onward = self.address_with(CONTINUE, &arrival.renewed(self.clock.now(), Mode::Usual));
+                (Some(root), Some(onward), arrival.scopes.clone(), Mode::Another)
+            }
+            (Some(root), Some(Reach::Lacks(missing))) => (Some(root), None, missing, Mode::Usual),
+            _ => (None, None, arrival.scopes.clone(), Mode::Usual),
+        };
+        let page = Page::SignIn {
+            site: Some(self.site_view(site)),
+            needs: pages::scope_lines(&needs),
+            why: reasons(arrival, site),
+            start: self.address_with(START, &arrival.renewed(arrival.at, mode)),
+            person: person.map(|root| PersonView::from(&*root.identity)),
+            continue_as,
+            provider,
+        };
+        self.pages.answer(&page)
+    }
+
+    /// Somebody opened the sign-in page by itself: from a bookmark, or by hand.
+    fn plain_sign_in(&self, root: Option<&LiveSession>) -> Response<Bytes> {
+        if root.is_some() {
+            return pages::redirect(ACCOUNT);
+        }
+        let Some(provider) = self.default_provider() else { return self.notice(Notice::NotFound, None) };
+        let base: ScopeSet = std::iter::once(provider.settings().base_scope.clone()).collect();
+        let settings = provider.settings();
+        let page = Page::SignIn {
+            site: None,
+            needs: pages::scope_lines(&base),
+            why: Vec::new(),
+            start: START.to_owned(),
+            person: None,
+            continue_as: None,
+            provider: ProviderView::new(settings.environment, &settings.issuer),
+        };
+        self.pages.answer(&page)
+    }
+
+    /// Reads the `arrival` parameter and finds its site in the policies now in force.
+    pub(super) fn expected_arrival(&self, request: &OwnRequest) -> Expected {
+        let parameters = request.parameters().ok();
+        let text = parameters.as_ref().and_then(|parameters| parameters.get("arrival"));
+        let Some(arrival) = text.and_then(|text| self.open_arrival(text)) else { return Expected::Nobody };
+        let Some(site) = self.site_of(&arrival) else { return Expected::Nobody };
+        if arrival.is_stale(self.clock.now()) {
+            // A bookmarked or forgotten sign-in page: the site itself knows what it needs today (B12).
+            return Expected::Late(self.way_back(&arrival));
+        }
+        Expected::Arrival(Box::new(arrival), site)
+    }
+
+    /// What a live session on this host means for an arrival.
+    pub(super) fn reach(&self, root: &LiveSession, arrival: &Arrival, site: &Site) -> Reach {
+        if root.identity.client != site.client
+            || !is_recent(root.identity.signed_in_at, arrival.max_age, self.clock.now())
+        {
+            return Reach::SignInAgain;
+        }
+        let missing = lacking(&root.identity.scopes, &arrival.scopes);
+        if missing.is_empty() { Reach::Enough } else { Reach::Lacks(missing) }
+    }
+}
+
+/// What the `arrival` parameter turned out to be.
+pub(super) enum Expected {
+    /// None, or not of our making, or of a site that is gone.
+    Nobody,
+    /// Too old: where to begin anew.
+    Late(String),
+    Arrival(Box<Arrival>, Arc<Site>),
+}
+
+/// Which of `wanted` was not granted. Being signed in is what the base scopes stand for; a provider
+/// that does not repeat them among the granted ones must not send anybody round in circles.
+pub(super) fn lacking(granted: &ScopeSet, wanted: &ScopeSet) -> ScopeSet {
+    let base = [Scope::openid(), Scope::authenticate()];
+    granted.missing(wanted).iter().filter(|scope| !base.contains(scope)).cloned().collect()
+}
+
+/// Whether a sign-in at `signed_in_at` is young enough for a rule's `max_auth_age`.
+pub(super) fn is_recent(signed_in_at: UnixTime, max_age: Option<u32>, now: UnixTime) -> bool {
+    max_age.is_none_or(|age| now.since(signed_in_at) <= Duration::from_secs(u64::from(age)))
+}
+
+/// The operator's words, if the rule is still the one that asked.
+fn reasons(arrival: &Arrival, site: &Site) -> Vec<String> {
+    let rule = arrival.rule.and_then(|rule| site.rules.get(usize::from(rule)));
+    let same = rule.filter(|rule| arrival.scopes.missing(&rule.scopes).is_empty());
+    same.and_then(|rule| rule.why.clone()).into_iter().collect()
+}

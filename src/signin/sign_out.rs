@@ -1,0 +1,130 @@
+//! `/.lychgate/sign-out`: of this site on a site host, of all sites or all devices on the sign-in host (J6).
+//! GET asks, POST acts; what is ended is ended durably before the answer says so (invariant 7).
+
+use super::arrival::{LEFT_AGE, LEFT_COOKIE};
+use super::form_token::{self, Action};
+use super::settings::{ACCOUNT, SIGN_IN, SIGN_OUT};
+use super::{OwnRequest, SignIn, StepFault, allowing, with_cookies};
+use crate::pages::{Notice, Page, PersonView, ProviderView, Reach};
+use crate::policy::Site;
+use crate::session::cookie;
+use crate::vault::LiveSession;
+use bytes::Bytes;
+use http::{Method, Response};
+use std::sync::Arc;
+
+impl SignIn {
+    /// On a site host.
+    pub(super) async fn sign_out_here(
+        &self,
+        site: &Arc<Site>,
+        request: &OwnRequest,
+    ) -> Result<Response<Bytes>, StepFault> {
+        let Some(live) = self.visitor(request).await? else {
+            return Ok(self.signed_out_here(site, request));
+        };
+        if request.is_reading() {
+            return Ok(self.ask_sign_out(Reach::Site, &live, Some(site), Action::SignOutHere));
+        }
+        if let Some(refusal) = self.objection(request, &live, Action::SignOutHere, Some(site)) {
+            return Ok(refusal);
+        }
+        self.vault.end_session(&live.session.key).await?;
+        tracing::info!(site.name = %site.name, "a researcher signed out of a site");
+        // Single sign-on would undo this at the next click: for a while it asks first.
+        let cookies = vec![cookie::expire(cookie::SESSION), cookie::set(LEFT_COOKIE, "1", Some(LEFT_AGE))];
+        Ok(with_cookies(self.signed_out_here(site, request), cookies))
+    }
+
+    /// On the sign-in host.
+    pub(super) async fn sign_out(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
+        let Some(root) = self.root(request).await? else {
+            return Ok(self.signed_out(Reach::Everywhere, None));
+        };
+        if request.is_reading() {
+            return Ok(self.ask_sign_out(Reach::Everywhere, &root, None, Action::SignOut));
+        }
+        if let Some(refusal) = self.objection(request, &root, Action::SignOut, None) {
+            return Ok(refusal);
+        }
+        let reach = request.form().ok().and_then(|form| form.get("reach").map(Reach::from_field));
+        let reach = match reach {
+            // Without the button's field, the smaller of the two.
+            None => Reach::Everywhere,
+            Some(Some(reach @ (Reach::Everywhere | Reach::AllDevices))) => reach,
+            Some(_) => return Ok(self.notice(Notice::BadRequest, None)),
+        };
+        if reach == Reach::AllDevices {
+            self.vault.end_all_sessions(&root.session.connection).await?;
+        } else {
+            self.vault.end_session(&root.session.key).await?;
+        }
+        tracing::info!(reach = reach.as_str(), "a researcher signed out");
+        let answer = self.signed_out(reach, Some(&root));
+        Ok(with_cookies(answer, vec![cookie::expire(cookie::SESSION)]))
+    }
+
+    /// The four things a change needs (`design.md` §4): POST, our origin, a form, its token. Each has a
+    /// page of its own, because each means something else to a researcher.
+    fn objection(
+        &self,
+        request: &OwnRequest,
+        live: &LiveSession,
+        action: Action,
+        site: Option<&Arc<Site>>,
+    ) -> Option<Response<Bytes>> {
+        if request.method != Method::POST {
+            return Some(allowing(self.notice(Notice::MethodNotAllowed, site), "GET, POST"));
+        }
+        if !form_token::from_our_page(&request.headers, &self.origin(&request.host)) {
+            tracing::warn!(action = ?action, "another origin tried to change something");
+            return Some(self.notice(Notice::CrossSiteRefused, site));
+        }
+        let Ok(form) = request.form() else { return Some(self.notice(Notice::BadRequest, site)) };
+        let token = form.get("token").unwrap_or_default();
+        let ours = form_token::verify(&self.forms, &live.session.key, action, token);
+        (!ours).then(|| self.notice(Notice::FormExpired, site))
+    }
+
+    fn ask_sign_out(
+        &self,
+        reach: Reach,
+        live: &LiveSession,
+        site: Option<&Arc<Site>>,
+        action: Action,
+    ) -> Response<Bytes> {
+        let cancel = if site.is_some() { "/" } else { ACCOUNT };
+        let page = Page::SignOutAsk {
+            reach,
+            person: Some(PersonView::from(&*live.identity)),
+            site: site.map(|site| self.site_view(site)),
+            action: SIGN_OUT.to_owned(),
+            token: form_token::issue(&self.forms, &live.session.key, action),
+            cancel: Some(cancel.to_owned()),
+        };
+        self.pages.answer(&page)
+    }
+
+    fn signed_out_here(&self, site: &Arc<Site>, request: &OwnRequest) -> Response<Bytes> {
+        let Some(provider) = self.provider_view(&site.client) else {
+            return self.notice(Notice::Internal, Some(site));
+        };
+        let page = Page::SignedOut {
+            reach: Reach::Site,
+            site: Some(self.site_view(site)),
+            again: Some(format!("{}/", self.origin(&request.host))),
+            everywhere: Some(format!("{}{SIGN_OUT}", self.home())),
+            provider,
+        };
+        self.pages.answer(&page)
+    }
+
+    fn signed_out(&self, reach: Reach, root: Option<&LiveSession>) -> Response<Bytes> {
+        let known = root.and_then(|root| self.provider_view(&root.identity.client));
+        let default =
+            || self.default_provider().map(|it| ProviderView::new(it.settings().environment, &it.settings().issuer));
+        let Some(provider) = known.or_else(default) else { return self.notice(Notice::NotFound, None) };
+        let page = Page::SignedOut { reach, site: None, again: Some(SIGN_IN.to_owned()), everywhere: None, provider };
+        self.pages.answer(&page)
+    }
+}

@@ -1,0 +1,178 @@
+//! [`SimulatorHandle`]: the running simulator in the hands of `cli` and the tests: what it has seen, what it
+//! has granted, and the levers (user revocation, key rotation, outage, stop).
+
+use super::SimulatorSettings;
+use super::calls::Call;
+use super::clients::{MOST_CLIENTS, SimulatedClient};
+use super::keys::{SigningKey, SigningKeyPem};
+use super::outage::{Outage, Valve};
+use super::people::Person;
+use super::server::{self, Order, Server};
+use super::world::{MOST_PEOPLE, World};
+use crate::domain::{Chance, OrcidId, ScopeSet};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// A running simulator. Dropping it stops it; [`SimulatorHandle::stop`] also waits until the port is free.
+pub struct SimulatorHandle {
+    /// The issuer and the base of every address, without a trailing slash.
+    pub base_url: String,
+    /// Who can sign in; their passwords are no secret.
+    pub people: Vec<Person>,
+    /// Where it listens.
+    pub local_addr: SocketAddr,
+    world: Arc<World>,
+    orders: mpsc::Sender<Order>,
+    task: JoinHandle<()>,
+}
+
+/// See [`super::Simulator::start`].
+pub(super) async fn start(settings: SimulatorSettings) -> io::Result<SimulatorHandle> {
+    check(&settings)?;
+    let listener = server::listen(settings.listen)?;
+    let local_addr = listener.local_addr()?;
+    let base = base_url(settings.public_base.as_deref(), settings.tls.is_some(), local_addr)?;
+    let key = signing_key(settings.key.clone(), settings.chance.clone()).await?;
+    let tls = settings.tls.clone().map(tokio_rustls::TlsAcceptor::from);
+    let people = settings.people.clone();
+    let world = Arc::new(World::new(settings, base.clone(), key));
+    let (orders, received) = mpsc::channel(8);
+    let server = Server { world: world.clone(), tls, valve: Arc::new(Valve::default()), orders: received };
+    let task = tokio::spawn(server.run(listener));
+    Ok(SimulatorHandle { base_url: base, people, local_addr, world, orders, task })
+}
+
+fn check(settings: &SimulatorSettings) -> io::Result<()> {
+    let invalid = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    if settings.people.len() > MOST_PEOPLE || settings.clients.len() > MOST_CLIENTS {
+        return invalid(format!("the simulator takes at most {MOST_PEOPLE} people and {MOST_CLIENTS} clients"));
+    }
+    match settings.clients.iter().flat_map(SimulatedClient::problems).next() {
+        Some(problem) => invalid(problem.to_string()),
+        None => Ok(()),
+    }
+}
+
+/// Loads the given key or makes one, off the runtime's threads: it takes a moment.
+async fn signing_key(pem: Option<SigningKeyPem>, chance: Arc<dyn Chance>) -> io::Result<SigningKey> {
+    tokio::task::spawn_blocking(move || {
+        let pem = match pem {
+            Some(pem) => pem,
+            None => SigningKeyPem::generate(&*chance)?,
+        };
+        SigningKey::load(&pem)
+    })
+    .await
+    .map_err(io::Error::other)?
+}
+
+fn base_url(public: Option<&str>, tls: bool, at: SocketAddr) -> io::Result<String> {
+    let Some(public) = public else {
+        return Ok(format!("{}://{at}", if tls { "https" } else { "http" }));
+    };
+    let text = public.replace("{port}", &at.port().to_string());
+    let text = text.strip_suffix('/').unwrap_or(&text);
+    let sound = url::Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text);
+    if sound {
+        return Ok(text.to_owned());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("`{public}` is not a public base: expected http or https, a host and perhaps a port, without a path"),
+    ))
+}
+
+impl SimulatorHandle {
+    /// How many requests have arrived at an endpoint: `discovery`, `jwks`, `authorize` (GET), `consent` (POST of
+    /// its form), `signin`, `signout`, `token`, `revoke`, `userinfo`, `trusted`, `record`, `front`, `style`,
+    /// `other`. Requests met by an outage count, refused connections do not. 0 for an unknown name.
+    pub fn calls(&self, endpoint: &str) -> u64 {
+        self.world.calls.of(endpoint).unwrap_or(0)
+    }
+
+    /// The last 1,000 answered requests, oldest first, without anything secret.
+    pub fn log(&self) -> Vec<Call> {
+        self.world.calls.lines()
+    }
+
+    /// The scope set of every live token pair of this person and client, oldest first.
+    pub fn live_tokens(&self, orcid: OrcidId, client_id: &str) -> Vec<ScopeSet> {
+        let now = self.world.now();
+        self.world.books().ledger.live(orcid, client_id, now).map(|pair| pair.scopes.clone()).collect()
+    }
+
+    /// The person withdraws the client's access, as on the trusted-organisations page. Returns how many live
+    /// token pairs that ended.
+    pub fn revoke_by_user(&self, orcid: OrcidId, client_id: &str) -> usize {
+        let now = self.world.now();
+        self.world.books().ledger.revoke_by_user(orcid, client_id, now)
+    }
+
+    /// Registers a client, or replaces the one of the same id. Lets a test start the simulator before it knows
+    /// its own callback address.
+    ///
+    /// Errors: the registration is unusable, or there are too many.
+    pub fn register(&self, client: SimulatedClient) -> io::Result<()> {
+        if let Some(problem) = client.problems().first() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem.to_string()));
+        }
+        let mut books = self.world.books();
+        if books.clients.len() >= MOST_CLIENTS && !books.clients.contains_key(&client.id) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("more than {MOST_CLIENTS} clients")));
+        }
+        books.clients.insert(client.id.clone(), Arc::new(client));
+        Ok(())
+    }
+
+    /// Signs with a fresh key from now on. With `overlap` the former key stays in the JWKS, so that what it
+    /// signed can still be verified; without it is gone at once.
+    pub async fn rotate_key(&self, overlap: bool) -> io::Result<()> {
+        self.rotate_key_to(None, overlap).await
+    }
+
+    /// The same, to a given key (or a fresh one).
+    pub async fn rotate_key_to(&self, key: Option<SigningKeyPem>, overlap: bool) -> io::Result<()> {
+        let key = signing_key(key, self.world.chance.clone()).await?;
+        self.world.keys.write().unwrap_or_else(PoisonError::into_inner).rotate(key, overlap);
+        Ok(())
+    }
+
+    /// Starts, changes or ends (`None`) an outage; in force once this returns. The port stays ours throughout.
+    ///
+    /// Errors: the listener could not be closed or opened; the simulator has stopped.
+    pub async fn set_outage(&self, outage: Option<Outage>) -> io::Result<()> {
+        let (done, outcome) = oneshot::channel();
+        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the simulator has stopped");
+        self.orders.send(Order::Outage(outage, done)).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+
+    /// Stops at once: open connections are cut. Returns when the port is free.
+    pub async fn stop(self) {
+        let (done, finished) = oneshot::channel();
+        if self.orders.send(Order::Stop(done)).await.is_ok() {
+            // An error means that it has ended already, which is what was wanted.
+            let _ = finished.await;
+        }
+    }
+}
+
+impl Drop for SimulatorHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for SimulatorHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatorHandle")
+            .field("base_url", &self.base_url)
+            .field("at", &self.local_addr)
+            .finish_non_exhaustive()
+    }
+}

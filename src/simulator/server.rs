@@ -1,0 +1,241 @@
+//! The sockets: accepts connections on loopback, reads each request within bounds, answers it, and can be
+//! made to fail as a whole. Started by `mod`; the only file here that knows TCP, TLS and HTTP framing.
+
+use super::answer::{Answer, HTML, plain};
+use super::outage::{Outage, Valve};
+use super::route;
+use super::visit::Visit;
+use super::world::World;
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// Most connections at once; a further one waits to be accepted.
+const MOST_CONNECTIONS: usize = 512;
+/// Largest request body in bytes.
+const LARGEST_BODY: usize = 64 * 1024;
+/// Largest request head in bytes.
+const LARGEST_HEAD: usize = 64 * 1024;
+/// How long a head, a body or a TLS handshake may take; an idle connection is closed after as long.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What the handle may tell the running server. The answer comes once it is done.
+pub(super) enum Order {
+    Outage(Option<Outage>, oneshot::Sender<io::Result<()>>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// Opens the listener; refuses every address that is not loopback, because whoever reaches the simulator
+/// can sign in as anybody.
+pub(super) fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    if !at.ip().is_loopback() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("the simulator listens on loopback only: found {at}, expected 127.0.0.1 or [::1] and a port"),
+        ));
+    }
+    reserve(at)?.listen(1_024)
+}
+
+/// A socket that holds its port without listening: a connection to it is refused.
+fn reserve(at: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    Ok(socket)
+}
+
+/// The one task of a running simulator; every connection is a child that ends with it.
+pub(super) struct Server {
+    pub(super) world: Arc<World>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) valve: Arc<Valve>,
+    pub(super) orders: mpsc::Receiver<Order>,
+}
+
+impl Server {
+    /// Runs until told to stop or until the handle is gone.
+    pub(super) async fn run(mut self, listener: TcpListener) {
+        let Ok(at) = listener.local_addr() else { return };
+        let mut listener = Some(listener);
+        let mut held: Option<TcpSocket> = None;
+        let mut connections = JoinSet::new();
+        loop {
+            let room = connections.len() < MOST_CONNECTIONS;
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    None => return,
+                    Some(Order::Stop(done)) => {
+                        drop((listener, held));
+                        connections.shutdown().await;
+                        let _ = done.send(());
+                        return;
+                    }
+                    Some(Order::Outage(outage, done)) => {
+                        let outcome = switch(outage, at, &mut listener, &mut held);
+                        if outcome.is_ok() {
+                            self.valve.set(outage);
+                            if outage == Some(Outage::Refuse) {
+                                connections.shutdown().await;
+                            }
+                        }
+                        let _ = done.send(outcome);
+                    }
+                },
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = accept(listener.as_ref()), if room => match accepted {
+                    Ok(stream) => {
+                        let (world, tls, valve) = (self.world.clone(), self.tls.clone(), self.valve.clone());
+                        connections.spawn(connection(stream, tls, world, valve));
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "the simulator could not accept a connection");
+                        // Out of descriptors, most likely: without a pause this would spin.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+/// Opens or closes the listener as the outage demands. While it is closed its port stays reserved, so that
+/// nobody else gets it.
+fn switch(
+    outage: Option<Outage>,
+    at: SocketAddr,
+    listener: &mut Option<TcpListener>,
+    held: &mut Option<TcpSocket>,
+) -> io::Result<()> {
+    if outage == Some(Outage::Refuse) {
+        if listener.take().is_some() {
+            *held = Some(reserve(at)?);
+        }
+    } else if listener.is_none() {
+        let socket = match held.take() {
+            Some(socket) => socket,
+            None => reserve(at)?,
+        };
+        *listener = Some(socket.listen(1_024)?);
+    }
+    Ok(())
+}
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, world: Arc<World>, valve: Arc<Valve>) {
+    // A failed option costs latency only.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => serve(stream, world, valve).await,
+        Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => serve(stream, world, valve).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake with the simulator failed"),
+            Err(_) => tracing::debug!("a TLS handshake with the simulator took too long"),
+        },
+    }
+}
+
+async fn serve<S>(stream: S, world: Arc<World>, valve: Arc<Valve>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(LARGEST_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PATIENCE)
+        .max_concurrent_streams(32)
+        .max_header_list_size(u32::try_from(LARGEST_HEAD).unwrap_or(u32::MAX));
+    let spoken = Arc::new(AtomicBool::new(false));
+    let begun = spoken.clone();
+    let service = service_fn(move |request| {
+        spoken.store(true, Ordering::Relaxed);
+        let (world, valve) = (world.clone(), valve.clone());
+        async move { Ok::<_, Infallible>(answer(request, &world, &valve).await) }
+    });
+    tokio::select! {
+        ended = builder.serve_connection(TokioIo::new(stream), service) => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection to the simulator ended early");
+        },
+        () = silence(&begun) => tracing::debug!("a connection to the simulator said nothing in time"),
+    }
+}
+
+/// Ends if a connection brings no whole request in time. The framing library's own limits begin only once
+/// it knows which version of HTTP is spoken.
+async fn silence(begun: &AtomicBool) {
+    tokio::time::sleep(PATIENCE).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending().await
+    }
+}
+
+async fn answer(request: Request<Incoming>, world: &World, valve: &Valve) -> Answer {
+    let (parts, body) = request.into_parts();
+    let endpoint = route::endpoint(&parts.method, parts.uri.path());
+    world.calls.count(endpoint);
+    if let Some(outage) = valve.now() {
+        let answer = valve.instead(outage).await;
+        if let Some(answer) = answer {
+            world.calls.note(endpoint, &parts.method, Some(answer.status()));
+            return answer;
+        }
+    }
+    let method = parts.method.clone();
+    let answer = match read(body).await {
+        Ok(body) => {
+            let visit = Visit {
+                path: parts.uri.path().to_owned(),
+                query: parts.uri.query().unwrap_or("").to_owned(),
+                method: parts.method,
+                headers: parts.headers,
+                body,
+            };
+            route::answer(world, endpoint, &visit)
+        }
+        Err(status) => refused(status),
+    };
+    world.calls.note(endpoint, &method, Some(answer.status()));
+    answer
+}
+
+/// The whole body, if it is small enough and arrives in time.
+async fn read(body: Incoming) -> Result<Bytes, StatusCode> {
+    match tokio::time::timeout(PATIENCE, Limited::new(body, LARGEST_BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+fn refused(status: StatusCode) -> Answer {
+    let reason = status.canonical_reason().unwrap_or("refused");
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><title>SIMULATED: {reason}</title><h1>SIMULATED: {reason}</h1></html>"
+    );
+    // What is left of the body is not read, so the connection cannot go on.
+    super::answer::with(plain(status, HTML, page), header::CONNECTION, "close")
+}

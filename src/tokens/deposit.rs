@@ -1,0 +1,35 @@
+//! Keeps a grant: connection, sealed tokens and the browser's new root session, in one durable step. Called
+//! once for each completed sign-in.
+
+use crate::domain::{ClientName, Environment, Grant};
+use crate::vault::{Completed, HashedSessionKey, LiveSession, SignInCompletion, Vault, VaultFault};
+use std::sync::Arc;
+
+/// A verified grant and the session it gives.
+pub struct Deposit<'a> {
+    pub grant: &'a Grant,
+    pub environment: Environment,
+    pub client: ClientName,
+    /// The hash of the key the browser will hold.
+    pub root: HashedSessionKey,
+    /// The browser's own name for itself, at most 120 characters.
+    pub agent: String,
+    /// Who was signed in in this browser until now.
+    pub previous: Option<Arc<LiveSession>>,
+}
+
+/// Acknowledged only when durable (invariant 7). The new session has a new key (T64); what the browser
+/// held before is ended in the same step, and if it was somebody else's, before it (T65).
+pub async fn deposit(vault: &Vault, deposit: Deposit<'_>) -> Result<Completed, VaultFault> {
+    let Deposit { grant, environment, client, root, agent, previous } = deposit;
+    let mut replaces = None;
+    if let Some(previous) = previous {
+        let (key, held) = (previous.session.key, &previous.identity);
+        if held.subject == grant.subject && held.client == client && held.environment == environment {
+            replaces = Some(key);
+        } else {
+            vault.end_session(&key).await?;
+        }
+    }
+    vault.complete_sign_in(SignInCompletion { grant, environment, client, root, agent, replaces }).await
+}

@@ -1,0 +1,19 @@
+//! Custody of ORCID's tokens: kept here, withdrawn here, shown to nobody. `signin` deposits; `app` runs the
+//! withdrawals in the background.
+
+mod deposit;
+mod withdraw;
+
+pub use deposit::{Deposit, deposit};
+pub use withdraw::drain_revocations;
+
+use crate::domain::ClientName;
+use crate::orcid::Provider;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The client registrations at work, by name.
+pub type Providers = BTreeMap<ClientName, Arc<Provider>>;
+
+#[cfg(test)]
+mod tests;

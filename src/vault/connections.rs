@@ -1,0 +1,306 @@
+//! [`Connection`]: a researcher's standing permission, with at most one live token pair for each set of
+//! scopes. `sign_in` widens it; `tokens` and the account page read it; it outlives sessions.
+
+use super::names::ConnectionId;
+use super::revocations::Queued;
+use super::store::{Batch, Condition, Outcome};
+use super::{Core, RETRIES, Vault, VaultFault, trees};
+use crate::domain::{AccessToken, ClientName, Environment, Grant, Mfa, RefreshToken, ScopeSet, Subject, UnixTime};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Grants remembered per connection; older ones are forgotten.
+const HISTORY: usize = 32;
+/// Live pairs per connection. There are not that many different sets of scopes; beyond it the oldest
+/// pair is revoked.
+const PAIRS: usize = 16;
+pub(super) const WHAT: &str = "a connection";
+
+/// Which connection: one per person, environment and client registration.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConnectionKey {
+    pub environment: Environment,
+    pub client: ClientName,
+    pub subject: Subject,
+}
+
+/// A grant of the past: when, and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantEvent {
+    pub at: UnixTime,
+    pub scopes: ScopeSet,
+}
+
+/// A connection without its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    pub key: ConnectionKey,
+    pub name: Option<String>,
+    pub given_name: Option<String>,
+    pub family_name: Option<String>,
+    pub mfa: Mfa,
+    /// The union over the live pairs; empty while the connection is broken.
+    pub scopes: ScopeSet,
+    pub first_seen: UnixTime,
+    pub last_seen: UnixTime,
+    /// Oldest first; a grant of the same scopes as the one before is not listed again.
+    pub history: Vec<GrantEvent>,
+    /// Since when ORCID no longer accepts its tokens; until the next sign-in.
+    pub broken: Option<UnixTime>,
+}
+
+/// One live pair of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenPair {
+    pub scopes: ScopeSet,
+    pub access_token: AccessToken,
+    pub refresh_token: Option<RefreshToken>,
+    pub obtained: UnixTime,
+    pub expires: Option<UnixTime>,
+}
+
+/// What a sign-in did to the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// There was none before.
+    New,
+    /// It holds scopes it did not hold before.
+    Widened,
+    Same,
+}
+
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct PairRecord {
+    #[zeroize(skip)]
+    pub(super) scopes: ScopeSet,
+    pub(super) access: String,
+    refresh: Option<String>,
+    #[zeroize(skip)]
+    obtained: UnixTime,
+    #[zeroize(skip)]
+    expires: Option<UnixTime>,
+}
+
+/// A connection as it lies on disk, inside its seal.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ConnectionRecord {
+    pub(super) key: ConnectionKey,
+    name: Option<String>,
+    given_name: Option<String>,
+    family_name: Option<String>,
+    mfa: Mfa,
+    pub(super) pairs: Vec<PairRecord>,
+    first_seen: UnixTime,
+    last_seen: UnixTime,
+    history: Vec<GrantEvent>,
+    broken: Option<UnixTime>,
+}
+
+impl ConnectionRecord {
+    fn new(key: ConnectionKey, now: UnixTime) -> Self {
+        Self {
+            key,
+            name: None,
+            given_name: None,
+            family_name: None,
+            mfa: Mfa::Unknown,
+            pairs: Vec::new(),
+            first_seen: now,
+            last_seen: now,
+            history: Vec::new(),
+            broken: None,
+        }
+    }
+
+    fn scopes(&self) -> ScopeSet {
+        let live = self.pairs.iter().filter(|_| self.broken.is_none());
+        live.flat_map(|pair| pair.scopes.iter().cloned()).collect()
+    }
+
+    /// Takes a grant in, as granted and not as asked (T94). Gives the tokens it supersedes: those of the
+    /// same scope set, all of a broken connection, and the oldest if there are too many.
+    pub(super) fn take(
+        old: Option<Self>,
+        key: ConnectionKey,
+        grant: &Grant,
+        now: UnixTime,
+    ) -> (Self, Vec<AccessToken>, Change) {
+        let fresh = old.is_none();
+        let mut record = old.unwrap_or_else(|| Self::new(key, now));
+        let before = record.scopes();
+        let was_broken = record.broken.take().is_some();
+        let (mut kept, mut superseded): (Vec<_>, Vec<_>) =
+            record.pairs.drain(..).partition(|pair| !was_broken && pair.scopes != grant.scopes);
+        if kept.len() >= PAIRS {
+            superseded.push(kept.remove(0));
+        }
+        kept.push(PairRecord {
+            scopes: grant.scopes.clone(),
+            access: grant.access_token.expose().to_owned(),
+            refresh: grant.refresh_token.as_ref().map(|token| token.expose().to_owned()),
+            obtained: now,
+            expires: grant.expires,
+        });
+        record.pairs = kept;
+        record.name.clone_from(&grant.name);
+        record.given_name.clone_from(&grant.given_name);
+        record.family_name.clone_from(&grant.family_name);
+        record.mfa = grant.mfa;
+        record.last_seen = now;
+        if record.history.last().is_none_or(|last| last.scopes != grant.scopes) {
+            record.history.push(GrantEvent { at: now, scopes: grant.scopes.clone() });
+            let surplus = record.history.len().saturating_sub(HISTORY);
+            record.history.drain(..surplus);
+        }
+        let change = match (fresh, record.scopes().iter().any(|scope| !before.contains(scope))) {
+            (true, _) => Change::New,
+            (false, true) => Change::Widened,
+            (false, false) => Change::Same,
+        };
+        // A provider may give the same token twice: that one is in use.
+        superseded.retain(|pair| record.pairs.iter().all(|live| live.access != pair.access));
+        (record, superseded.iter().map(|pair| AccessToken::new(pair.access.as_str())).collect(), change)
+    }
+
+    pub(super) fn connection(&self) -> Connection {
+        Connection {
+            key: self.key.clone(),
+            name: self.name.clone(),
+            given_name: self.given_name.clone(),
+            family_name: self.family_name.clone(),
+            mfa: self.mfa,
+            scopes: self.scopes(),
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            history: self.history.clone(),
+            broken: self.broken,
+        }
+    }
+
+    fn token_pairs(&self) -> Vec<TokenPair> {
+        let pair = |pair: &PairRecord| TokenPair {
+            scopes: pair.scopes.clone(),
+            access_token: AccessToken::new(pair.access.as_str()),
+            refresh_token: pair.refresh.as_deref().map(RefreshToken::new),
+            obtained: pair.obtained,
+            expires: pair.expires,
+        };
+        self.pairs.iter().map(pair).collect()
+    }
+}
+
+impl Core {
+    /// The connection's stored bytes, and what is in them; the latter is `None` when the researcher has
+    /// been erased since.
+    pub(super) async fn connection_record(
+        &self,
+        id: ConnectionId,
+    ) -> Result<(Option<Vec<u8>>, Option<ConnectionRecord>), VaultFault> {
+        let address = trees::connection(id);
+        let Some(sealed) = self.store.get(&address).await? else { return Ok((None, None)) };
+        let record = self.people.open_record(WHAT, &address, &sealed)?;
+        Ok((Some(sealed), record))
+    }
+}
+
+impl Vault {
+    /// One connection, without its tokens.
+    pub async fn connection(&self, key: &ConnectionKey) -> Result<Option<Arc<Connection>>, VaultFault> {
+        let (_, record) = self.core.connection_record(self.core.names.connection(key)).await?;
+        Ok(record.map(|record| Arc::new(record.connection())))
+    }
+
+    /// The live token pairs of a connection, oldest first; none if there is no such connection. A broken
+    /// connection still lists them: look at [`Connection::broken`] before lending one.
+    pub async fn token_pairs(&self, key: &ConnectionKey) -> Result<Vec<TokenPair>, VaultFault> {
+        let (_, record) = self.core.connection_record(self.core.names.connection(key)).await?;
+        Ok(record.map(|record| record.token_pairs()).unwrap_or_default())
+    }
+
+    /// Up to `limit` connections in no meaningful order, and where to go on; `None` at the end.
+    pub async fn connections(
+        &self,
+        after: Option<Page>,
+        limit: usize,
+    ) -> Result<(Vec<Connection>, Option<Page>), VaultFault> {
+        let after = after.map(|page| page.0);
+        let rows = self.core.store.scan(&trees::connections(), after.as_ref(), limit).await?;
+        let next = rows.last().filter(|_| rows.len() == limit).map(|(at, _)| Page(at.clone()));
+        let mut connections = Vec::with_capacity(rows.len());
+        for (at, sealed) in rows {
+            let record: Option<ConnectionRecord> = self.core.people.open_record(WHAT, &at, &sealed)?;
+            connections.extend(record.map(|record| record.connection()));
+        }
+        Ok((connections, next))
+    }
+
+    /// Notes that ORCID no longer accepts the connection's tokens (its first 401): policies see no scopes
+    /// until the next sign-in, which replaces all pairs. Durable. Without effect if there is no such
+    /// connection or it is known to be broken.
+    pub async fn mark_broken(&self, key: &ConnectionKey) -> Result<(), VaultFault> {
+        let core = &self.core;
+        let id = core.names.connection(key);
+        let address = trees::connection(id);
+        let _alone = core.stripes.lock(&[id.locator()]).await;
+        for _ in 0..RETRIES {
+            let (Some(old), Some(mut record)) = core.connection_record(id).await? else { return Ok(()) };
+            if record.broken.is_some() {
+                return Ok(());
+            }
+            record.broken = Some(core.clock.now());
+            let data_key = core.people.find_or_make(id.locator()).await?;
+            let sealed = data_key.seal(&*core.chance, &address, &record);
+            if core.store.compare_and_set(address.clone(), Some(old), sealed).await? == Outcome::Written {
+                return Ok(());
+            }
+        }
+        Err(VaultFault::Contended)
+    }
+
+    /// Disconnects: forgets the connection with its tokens, queues them for revocation and ends all its
+    /// sessions, durably. Gives whether there was one.
+    pub async fn disconnect(&self, key: &ConnectionKey) -> Result<bool, VaultFault> {
+        let id = self.core.names.connection(key);
+        let _alone = self.core.stripes.lock(&[id.locator()]).await;
+        self.disconnect_locked(id).await
+    }
+
+    async fn disconnect_locked(&self, id: ConnectionId) -> Result<bool, VaultFault> {
+        let core = &self.core;
+        // Sessions first: should we die in between, nobody is signed in to a connection that is gone.
+        self.end_sessions_of(id).await?;
+        for _ in 0..RETRIES {
+            let (Some(old), record) = core.connection_record(id).await? else { return Ok(false) };
+            let mut batch = Batch::default().when(Condition::Equals(trees::connection(id), old));
+            batch.delete(trees::connection(id));
+            if let Some(record) = &record {
+                let tokens = record.pairs.iter().map(|pair| AccessToken::new(pair.access.as_str()));
+                core.queue_revocations(&mut batch, tokens.map(|token| Queued::new(&record.key, &token)));
+            }
+            if core.store.write(batch).await? == Outcome::Written {
+                return Ok(record.is_some());
+            }
+        }
+        Err(VaultFault::Contended)
+    }
+
+    /// Erases a researcher: disconnects every client of the environment, then destroys their data key,
+    /// after which nothing about them, in whatever copy of this vault, can be read. Durable on return.
+    /// Gives how many connections there were.
+    pub async fn erase(&self, environment: Environment, subject: &Subject) -> Result<usize, VaultFault> {
+        let person = self.core.names.person(environment, subject);
+        let _alone = self.core.stripes.lock(&[person]).await;
+        let mut erased = 0;
+        for (at, _) in self.core.store.scan(&trees::connections_of(person), None, usize::MAX).await? {
+            let id = at.key().try_into().map_err(|_| VaultFault::Unreadable { what: "a connection's address" })?;
+            erased += usize::from(self.disconnect_locked(ConnectionId(id)).await?);
+        }
+        self.core.people.erase(person).await?;
+        Ok(erased)
+    }
+}
+
+/// Where a listing goes on.
+#[derive(Clone, Debug)]
+pub struct Page(pub(super) trees::Address);

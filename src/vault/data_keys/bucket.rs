@@ -1,0 +1,143 @@
+//! One bucket file: some of the researchers' data keys, sealed as a whole under the ring. And the list
+//! of the erased. Used by the data keys' own thread and their readers.
+
+use crate::vault::names::Locator;
+use crate::vault::seal::{self, Keys};
+use crate::vault::{VaultFault, files};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+pub(super) const BUCKETS: u16 = 1024;
+/// A million researchers need about 60 KB per bucket.
+const LARGEST: u64 = 64 * 1024 * 1024;
+const WHAT: &str = "a bucket of data keys";
+
+/// The random name of a data key. A researcher who was erased and comes back has another one.
+pub(super) type DataKeyId = [u8; 8];
+
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct Entry {
+    pub(super) person: [u8; 16],
+    pub(super) id: DataKeyId,
+    pub(super) secret: [u8; 32],
+}
+
+/// Which bucket a person's key lies in: the first ten bits of the keyed hash.
+pub(super) fn bucket_of(person: Locator) -> u16 {
+    u16::from_be_bytes([person.0[0], person.0[1]]) >> 6
+}
+
+pub(super) fn path(directory: &Path, bucket: u16) -> PathBuf {
+    directory.join(format!("{bucket:03x}"))
+}
+
+/// Where a bucket's text belongs, so that two files cannot change places.
+fn place(store_id: &[u8; 16], bucket: u16) -> Vec<u8> {
+    [&b"bucket"[..], store_id, &bucket.to_be_bytes()].concat()
+}
+
+pub(super) fn read(directory: &Path, bucket: u16, keys: &Keys, store_id: &[u8; 16]) -> Result<Vec<Entry>, VaultFault> {
+    let path = path(directory, bucket);
+    let Some(sealed) = files::read_if_there(&path, LARGEST)? else { return Ok(Vec::new()) };
+    let damaged = |_| VaultFault::Damaged {
+        path: path.clone(),
+        what: "it does not open".to_owned(),
+        remedy: "Restore it from a backup: without it the connections of about a thousandth of the researchers cannot be read.",
+    };
+    match keys.open_bytes(WHAT, &place(store_id, bucket), &sealed) {
+        Ok(plain) => seal::decode(WHAT, &plain).map_err(damaged),
+        Err(VaultFault::KeyDropped { id, .. }) => Err(VaultFault::KeyDropped { what: path.display().to_string(), id }),
+        Err(fault) => Err(damaged(fault)),
+    }
+}
+
+/// The text of a bucket, sealed under the ring's active key.
+pub(super) fn sealed(entries: &[Entry], bucket: u16, keys: &Keys, store_id: &[u8; 16]) -> Vec<u8> {
+    keys.seal_bytes(&place(store_id, bucket), &seal::encode(&entries))
+}
+
+/// Whether a bucket must be sealed anew because its key is no longer the active one.
+pub(super) fn is_stale(directory: &Path, bucket: u16, keys: &Keys) -> Result<bool, VaultFault> {
+    let path = path(directory, bucket);
+    if !files::exists(&path)? {
+        return Ok(false);
+    }
+    let mut head = [0; 5];
+    let read = std::fs::File::open(&path).and_then(|mut file| file.read_exact(&mut head));
+    read.map_err(VaultFault::file("read", &path))?;
+    let id = seal::sealed_with(WHAT, &head)?;
+    if id == keys.active() {
+        return Ok(false);
+    }
+    match keys.shown().iter().any(|key| key.id == id) {
+        true => Ok(true),
+        false => Err(VaultFault::KeyDropped { what: path.display().to_string(), id: id.to_string() }),
+    }
+}
+
+/// Persons and the data keys of theirs that were destroyed. A key on the list is never used again,
+/// whichever backup it comes back from.
+pub(super) struct Erased {
+    path: PathBuf,
+    list: HashSet<([u8; 16], DataKeyId)>,
+}
+
+impl Erased {
+    const LINE: usize = 2 * 24 + 1;
+
+    pub(super) fn load(directory: &Path) -> Result<Self, VaultFault> {
+        let path = directory.join("erased");
+        let text = files::read_if_there(&path, LARGEST)?.unwrap_or_default();
+        let mut list = HashSet::new();
+        // A last line that a crash cut short was never acknowledged.
+        for line in text.chunks_exact(Self::LINE) {
+            list.insert(Self::parse(line).ok_or_else(|| VaultFault::Damaged {
+                path: path.clone(),
+                what: "it holds a line that is none".to_owned(),
+                remedy: "Restore it from a backup: it says whose data must never come back.",
+            })?);
+        }
+        if text.len() % Self::LINE != 0 {
+            files::replace(&path, &text[..text.len() - text.len() % Self::LINE])?;
+        }
+        Ok(Self { path, list })
+    }
+
+    fn parse(line: &[u8]) -> Option<([u8; 16], DataKeyId)> {
+        let (hex, b"\n") = line.split_at_checked(Self::LINE - 1)? else { return None };
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let mut bytes = [0; 24];
+        for (byte, pair) in bytes.iter_mut().zip(hex.chunks(2)) {
+            *byte = digit(&pair[0])? << 4 | digit(&pair[1])?;
+        }
+        let (person, id) = bytes.split_first_chunk::<16>()?;
+        Some((*person, id.try_into().ok()?))
+    }
+
+    pub(super) fn holds(&self, person: Locator, id: &DataKeyId) -> bool {
+        self.list.contains(&(person.0, *id))
+    }
+
+    /// Appends and syncs.
+    pub(super) fn add(&mut self, entries: &[Entry]) -> Result<(), VaultFault> {
+        let mut text = String::new();
+        for entry in entries {
+            text.extend(entry.person.iter().chain(&entry.id).map(|byte| format!("{byte:02x}")));
+            text.push('\n');
+        }
+        let append = || {
+            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        append().map_err(VaultFault::file("append to", &self.path))?;
+        files::sync_directory(files::parent(&self.path))?;
+        self.list.extend(entries.iter().map(|entry| (entry.person, entry.id)));
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! Sessions: found in memory or read through, ended at once everywhere. Begun in `sign_in`, kept warm in
+//! `warm`, their use written back by `housekeeping`.
+
+use super::data_keys::{DataKey, DataKeys};
+use super::names::{ConnectionId, Locator};
+use super::session_record::{SessionRecord, WHAT};
+use super::store::{Batch, Condition, Outcome};
+use super::warm::{Seen, WarmSession};
+use super::{
+    ConnectionKey, Core, HashedSessionKey, LiveSession, Page, RETRIES, Session, SessionKind, Vault, VaultFault, trees,
+};
+use std::sync::Arc;
+
+/// Sessions ended in one batch when all of a person's are.
+const ENDED_AT_ONCE: usize = 200;
+
+/// What memory knows about a session.
+#[derive(Clone, Debug)]
+pub enum Warm {
+    Live(Arc<LiveSession>),
+    /// It has ended.
+    Gone,
+    /// Memory does not know: ask [`Vault::session`].
+    Cold,
+}
+
+impl Core {
+    /// Whose session this is, if it exists.
+    pub(super) async fn whose(&self, session: Option<HashedSessionKey>) -> Result<Option<Locator>, VaultFault> {
+        let Some(key) = session else { return Ok(None) };
+        let sealed = self.store.get(&trees::session(&key)).await?;
+        sealed.map(|sealed| DataKeys::owner(WHAT, &sealed)).transpose()
+    }
+
+    /// A session's stored bytes and what is in them; `None` when it has ended or its person was erased.
+    pub(super) async fn session_record(
+        &self,
+        key: &HashedSessionKey,
+    ) -> Result<Option<(Vec<u8>, SessionRecord)>, VaultFault> {
+        let address = trees::session(key);
+        let Some(sealed) = self.store.get(&address).await? else { return Ok(None) };
+        let record = self.people.open_record(WHAT, &address, &sealed)?;
+        Ok(record.map(|record| (sealed, record)))
+    }
+
+    /// Adds a new session and the rows that lead to it.
+    pub(super) fn begin_into(
+        &self,
+        batch: &mut Batch,
+        key: &HashedSessionKey,
+        session: &SessionRecord,
+        id: ConnectionId,
+        data_key: &DataKey,
+    ) {
+        let sealed = data_key.seal(&*self.chance, &trees::session(key), session);
+        batch.put_until(trees::session(key), sealed, session.expires);
+        batch.put_until(trees::session_of(id, key), Vec::new(), session.expires);
+        if let SessionKind::Site { root, .. } = &session.kind {
+            batch.put_until(trees::child(root, key), Vec::new(), session.expires);
+        }
+    }
+
+    /// Adds the end of a session, and of its children if it is a root. Conflicts when the session
+    /// changes meanwhile, as it does when a child is begun.
+    pub(super) async fn end_into(&self, batch: Batch, key: &HashedSessionKey) -> Result<Batch, VaultFault> {
+        let Some((sealed, record)) = self.session_record(key).await? else {
+            // Nothing there, or the leftover of somebody who was erased.
+            let mut batch = batch;
+            batch.delete(trees::session(key));
+            return Ok(batch);
+        };
+        let mut batch = batch.when(Condition::Equals(trees::session(key), sealed));
+        let id = self.names.connection(&record.connection);
+        batch.delete(trees::session(key));
+        batch.delete(trees::session_of(id, key));
+        match record.kind {
+            SessionKind::Site { root, .. } => batch.delete(trees::child(&root, key)),
+            SessionKind::Root => {
+                for (index, _) in self.store.scan(&trees::children(key), None, usize::MAX).await? {
+                    let Some(child) = trees::session_in(&index) else { continue };
+                    batch.delete(trees::session(&child));
+                    batch.delete(trees::session_of(id, &child));
+                    batch.delete(index);
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Ends a session, durably. Gives whether there was one.
+    pub(super) async fn end(&self, key: &HashedSessionKey) -> Result<bool, VaultFault> {
+        for _ in 0..RETRIES {
+            if self.store.get(&trees::session(key)).await?.is_none() {
+                return Ok(false);
+            }
+            let batch = self.end_into(Batch::default(), key).await?;
+            if self.store.write(batch).await? == Outcome::Written {
+                return Ok(true);
+            }
+        }
+        Err(VaultFault::Contended)
+    }
+
+    /// Reads a session and its connection from the store, and keeps them warm.
+    async fn read_through(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, VaultFault> {
+        let ticket = self.warm.ticket(key);
+        let Some((_, record)) = self.session_record(key).await? else {
+            self.warm.keep_ended(ticket);
+            return Ok(None);
+        };
+        let written = record.life;
+        let Some(life) = written.used_at(self.clock.now(), self.idle) else {
+            // Ended for good, lest a clock set back wakes it (T68).
+            self.end(key).await?;
+            return Ok(None);
+        };
+        let id = self.names.connection(&record.connection);
+        let epoch = self.warm.connection_epoch(id);
+        let (_, Some(connection)) = self.connection_record(id).await? else { return Ok(None) };
+        let live = Arc::new(LiveSession::new(record.in_hand(*key), connection.connection()));
+        self.warm.keep(ticket, WarmSession::new(live.clone(), life, written, id, epoch));
+        Ok(Some(live))
+    }
+}
+
+impl Vault {
+    /// What memory knows about a session. Counts as use. Waits for nothing, touches no disk, allocates
+    /// nothing when the session is live.
+    pub fn warm(&self, key: &HashedSessionKey) -> Warm {
+        let core = &self.core;
+        match core.warm.look(key, core.clock.now(), core.idle) {
+            Seen::Cold => Warm::Cold,
+            Seen::Ended => Warm::Gone,
+            Seen::Live(live) => Warm::Live(live),
+            Seen::JustEnded => {
+                self.housekeeping.has_expired(*key);
+                Warm::Gone
+            }
+            Seen::Used { live, life } => {
+                if self.housekeeping.was_used(live.clone(), life) {
+                    core.warm.note_written(key, life);
+                }
+                Warm::Live(live)
+            }
+        }
+    }
+
+    /// The session, from memory or from the store; `None` when it has ended. Counts as use.
+    pub async fn session(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, VaultFault> {
+        match self.warm(key) {
+            Warm::Live(live) => Ok(Some(live)),
+            Warm::Gone => Ok(None),
+            Warm::Cold => {
+                let live = self.core.read_through(key).await?;
+                // Looked at once more, so that this use is written back too.
+                self.warm(key);
+                Ok(live)
+            }
+        }
+    }
+
+    /// Ends a session, a root together with its children: durable on return, and in force at once.
+    /// Gives whether there was one.
+    pub async fn end_session(&self, key: &HashedSessionKey) -> Result<bool, VaultFault> {
+        let Some(person) = self.core.whose(Some(*key)).await? else { return Ok(false) };
+        let _alone = self.core.stripes.lock(&[person]).await;
+        self.core.end(key).await
+    }
+
+    /// Ends every session of a connection, on all devices. Gives how many there were.
+    pub async fn end_all_sessions(&self, key: &ConnectionKey) -> Result<usize, VaultFault> {
+        let id = self.core.names.connection(key);
+        let _alone = self.core.stripes.lock(&[id.locator()]).await;
+        self.end_sessions_of(id).await
+    }
+
+    /// For callers that hold the person's stripe: nobody begins another meanwhile.
+    pub(super) async fn end_sessions_of(&self, id: ConnectionId) -> Result<usize, VaultFault> {
+        let store = &self.core.store;
+        let mut ended = 0;
+        loop {
+            let index = store.scan(&trees::sessions_of(id), None, ENDED_AT_ONCE).await?;
+            if index.is_empty() {
+                return Ok(ended);
+            }
+            let mut batch = Batch::default();
+            for (at, _) in index {
+                let Some(session) = trees::session_in(&at) else { continue };
+                if let Some((_, record)) = self.core.session_record(&session).await? {
+                    ended += 1;
+                    if let SessionKind::Site { root, .. } = record.kind {
+                        batch.delete(trees::child(&root, &session));
+                    }
+                }
+                batch.delete(trees::session(&session));
+                batch.delete(at);
+            }
+            store.write(batch).await?;
+        }
+    }
+
+    /// The live sessions of a connection, roots and children, in no meaningful order.
+    pub async fn sessions_of(&self, key: &ConnectionKey) -> Result<Vec<Session>, VaultFault> {
+        let core = &self.core;
+        let mut sessions = Vec::new();
+        for (at, _) in core.store.scan(&trees::sessions_of(core.names.connection(key)), None, usize::MAX).await? {
+            let Some(key) = trees::session_in(&at) else { continue };
+            if let Some((_, record)) = core.session_record(&key).await?
+                && record.life.used_at(core.clock.now(), core.idle).is_some()
+            {
+                sessions.push(record.in_hand(key));
+            }
+        }
+        Ok(sessions)
+    }
+
+    /// Up to `limit` live sessions of anybody, and where to go on; `None` at the end.
+    pub async fn sessions(
+        &self,
+        after: Option<Page>,
+        limit: usize,
+    ) -> Result<(Vec<Session>, Option<Page>), VaultFault> {
+        let core = &self.core;
+        let after = after.map(|page| page.0);
+        let rows = core.store.scan(&trees::sessions(), after.as_ref(), limit).await?;
+        let next = rows.last().filter(|_| rows.len() == limit).map(|(at, _)| Page(at.clone()));
+        let mut sessions = Vec::with_capacity(rows.len());
+        for (at, sealed) in rows {
+            let Some(key) = trees::session_in(&at) else { continue };
+            let record: Option<SessionRecord> = core.people.open_record(WHAT, &at, &sealed)?;
+            let live = record.filter(|record| record.life.used_at(core.clock.now(), core.idle).is_some());
+            sessions.extend(live.map(|record| record.in_hand(key)));
+        }
+        Ok((sessions, next))
+    }
+}

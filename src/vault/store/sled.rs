@@ -1,0 +1,168 @@
+//! [`SledStore`]: the embedded store, and the only user of sled. All writes go through one thread that
+//! commits them in groups; reads go straight to the tree.
+//!
+//! sled is given no chance to acknowledge early: its default flush is lazy, its explicit one is no
+//! fsync, and `flush_async` has been seen to hang for good (`stack.md` §4.3).
+
+mod opening;
+mod writer;
+
+pub(in crate::vault) use opening::{Opened, Opening};
+
+use super::group::{self};
+use super::{Batch, Outcome, Store, Watcher};
+use crate::domain::UnixTime;
+use crate::vault::VaultFault;
+use crate::vault::trees::{Address, Tree};
+use async_trait::async_trait;
+use sled::Db;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Writes waiting for the writer; further ones wait for a place.
+const QUEUE: usize = 1024;
+
+/// What the writer is asked to do.
+enum Job {
+    Write { batch: Batch, answer: oneshot::Sender<Result<Outcome, VaultFault>> },
+    Sweep { now: UnixTime, limit: usize, answer: oneshot::Sender<Result<usize, VaultFault>> },
+}
+
+/// What the writer shares with the store's handles.
+struct Shared {
+    /// Set once, when what the disk holds is no longer certain: from then on everything fails.
+    broken: OnceLock<String>,
+    watchers: RwLock<Vec<(Tree, Watcher)>>,
+    /// Made when sled reports corruption, so that the next start rebuilds.
+    damage_mark: PathBuf,
+}
+
+impl Shared {
+    fn health(&self) -> Result<(), VaultFault> {
+        self.broken.get().map_or(Ok(()), |what| Err(VaultFault::Store { what: what.clone() }))
+    }
+
+    /// Fails closed: after a write whose fate is unknown, what a read would show may not be durable.
+    fn fail(&self, what: String) -> VaultFault {
+        tracing::error!(what, "the store failed; the gate answers 503 until it is started again");
+        VaultFault::Store { what: self.broken.get_or_init(|| what).clone() }
+    }
+
+    fn sled_failed(&self, fault: &sled::Error) -> VaultFault {
+        if matches!(fault, sled::Error::Corruption { .. } | sled::Error::ReportableBug(_))
+            && let Err(unmarked) = std::fs::write(&self.damage_mark, b"The store reported corruption.\n")
+        {
+            tracing::error!(%unmarked, "cannot note that the store is corrupt");
+        }
+        self.fail(fault.to_string())
+    }
+}
+
+/// The embedded store.
+pub(in crate::vault) struct SledStore {
+    jobs: RwLock<Option<mpsc::Sender<Job>>>,
+    reader: RwLock<Option<Db>>,
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SledStore {
+    fn reader(&self) -> Result<Db, VaultFault> {
+        self.shared.health()?;
+        self.reader.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(VaultFault::Closed)
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, VaultFault>>) -> Job + Send,
+    ) -> Result<T, VaultFault> {
+        self.shared.health()?;
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(VaultFault::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let gone = || self.shared.health().err().unwrap_or(VaultFault::Closed);
+        jobs.send(job(answer)).await.map_err(|_| gone())?;
+        drop(jobs);
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+fn scan(
+    db: &Db,
+    prefix: &Address,
+    after: Option<&Address>,
+    limit: usize,
+) -> Result<Vec<(Address, Vec<u8>)>, Result<sled::Error, VaultFault>> {
+    // The smallest key behind `after` is `after` with a zero byte appended.
+    let start = after.map_or_else(|| prefix.bytes().to_vec(), |after| [after.bytes(), &[0]].concat());
+    let mut rows = Vec::new();
+    for row in db.range(start..).take(limit) {
+        let (key, stored) = row.map_err(Ok)?;
+        if !key.starts_with(prefix.bytes()) {
+            break;
+        }
+        let address = Address::from_bytes(&key).ok_or(Err(VaultFault::Unreadable { what: "a row's address" }))?;
+        rows.push((address, group::unwrap(&stored).map_err(Err)?.to_vec()));
+    }
+    Ok(rows)
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn get(&self, at: &Address) -> Result<Option<Vec<u8>>, VaultFault> {
+        let stored = self.reader()?.get(at.bytes()).map_err(|fault| self.shared.sled_failed(&fault))?;
+        stored.map(|stored| group::unwrap(&stored).map(<[u8]>::to_vec)).transpose()
+    }
+
+    async fn write(&self, batch: Batch) -> Result<Outcome, VaultFault> {
+        self.ask(|answer| Job::Write { batch, answer }).await
+    }
+
+    async fn scan(
+        &self,
+        prefix: &Address,
+        after: Option<&Address>,
+        limit: usize,
+    ) -> Result<Vec<(Address, Vec<u8>)>, VaultFault> {
+        let db = self.reader()?;
+        let (prefix, after) = (prefix.clone(), after.cloned());
+        let work = move || scan(&db, &prefix, after.as_ref(), limit);
+        // Our own threads have no runtime and may block.
+        let rows = match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(work).await.map_err(|_| VaultFault::Closed)?,
+            Err(_) => work(),
+        };
+        rows.map_err(|fault| fault.map_or_else(|own| own, |sled| self.shared.sled_failed(&sled)))
+    }
+
+    async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, VaultFault> {
+        self.ask(|answer| Job::Sweep { now, limit, answer }).await
+    }
+
+    fn watch(&self, tree: Tree, watcher: Watcher) {
+        self.shared.watchers.write().unwrap_or_else(PoisonError::into_inner).push((tree, watcher));
+    }
+
+    fn health(&self) -> Result<(), VaultFault> {
+        self.shared.health()?;
+        let open = self.jobs.read().unwrap_or_else(PoisonError::into_inner).is_some();
+        if open { Ok(()) } else { Err(VaultFault::Closed) }
+    }
+
+    fn close(&self) {
+        // Without senders the writer finishes what it was handed and stops.
+        self.jobs.write().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("the store's writer had panicked");
+        }
+        self.reader.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,216 @@
+//! [`Writer`]: the one thread that writes. It takes what has queued up, applies it as one batch, makes
+//! it durable, tells the watchers, and only then answers.
+
+use super::opening::rows;
+use super::{Job, Shared};
+use crate::domain::UnixTime;
+use crate::vault::VaultFault;
+use crate::vault::journal::{GROUP_BYTES, Journal};
+use crate::vault::store::group::{self, Group};
+use crate::vault::store::{Batch, Change, Operation, Outcome};
+use crate::vault::trees::{self, Address, Tree};
+use sled::Db;
+use std::fs::File;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+
+/// Operations that are made durable together.
+const GROUP: usize = 256;
+
+pub(super) struct Writer {
+    pub(super) db: Db,
+    pub(super) data: File,
+    pub(super) journal: Journal,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// Marks the store broken when its writer ends by a panic: nobody else would notice.
+struct Watchdog(Arc<Shared>);
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("its writer panicked".to_owned());
+        }
+    }
+}
+
+type Answer = oneshot::Sender<Result<Outcome, VaultFault>>;
+
+impl Writer {
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let _watchdog = Watchdog(self.shared.clone());
+        let mut next = queue.blocking_recv();
+        while let Some(job) = next.take() {
+            match job {
+                Job::Write { batch, answer } => next = self.collect(&mut queue, batch, answer),
+                Job::Sweep { now, limit, answer } => {
+                    // A caller that has gone away does not want to know.
+                    let _ = answer.send(self.sweep(now, limit));
+                }
+            }
+            if next.is_none() {
+                next = queue.blocking_recv();
+            }
+        }
+    }
+
+    /// Takes further writes as long as some are waiting and the group has room, and commits them.
+    /// Gives a job that was taken but is none.
+    fn collect(&mut self, queue: &mut mpsc::Receiver<Job>, batch: Batch, answer: Answer) -> Option<Job> {
+        let weigh = |batch: &Batch| -> usize {
+            let value = |operation: &Operation| match operation {
+                Operation::Put { value, .. } => value.len(),
+                Operation::Delete { .. } => 0,
+            };
+            batch.operations.iter().map(value).sum()
+        };
+        let (mut operations, mut bytes) = (batch.operations.len(), weigh(&batch));
+        let mut jobs = vec![(batch, answer)];
+        let mut other = None;
+        while operations < GROUP && bytes < GROUP_BYTES {
+            match queue.try_recv() {
+                Ok(Job::Write { batch, answer }) => {
+                    operations += batch.operations.len();
+                    bytes += weigh(&batch);
+                    jobs.push((batch, answer));
+                }
+                Ok(job) => {
+                    other = Some(job);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.commit(jobs);
+        other
+    }
+
+    fn commit(&mut self, jobs: Vec<(Batch, Answer)>) {
+        let mut group = Group::default();
+        let mut answers = Vec::with_capacity(jobs.len());
+        for (batch, answer) in jobs {
+            let outcome = self.shared.health().and_then(|()| group.admit(batch, &|at| self.stored(at)));
+            answers.push((answer, outcome));
+        }
+        let stored = self.store(group);
+        for (answer, outcome) in answers {
+            // Even a conflict may rest on an earlier member of the group, so it waits and fails with it.
+            let outcome = match (&stored, outcome) {
+                (Err(fault), Ok(_)) => Err(again(fault)),
+                (_, outcome) => outcome,
+            };
+            let _ = answer.send(outcome);
+        }
+        if stored.is_ok() && self.journal.wants_rewriting() {
+            self.rewrite_journal();
+        }
+    }
+
+    fn stored(&self, at: &Address) -> Result<Option<Vec<u8>>, VaultFault> {
+        match self.db.get(at.bytes()) {
+            Ok(stored) => Ok(stored.map(|stored| stored.to_vec())),
+            Err(fault) => Err(self.shared.sled_failed(&fault)),
+        }
+    }
+
+    /// Journal first: a frame the store does not follow is cut off or applied at the next start; a row
+    /// the journal does not know would be lost with the store.
+    fn store(&mut self, group: Group) -> Result<(), VaultFault> {
+        self.shared.health()?;
+        let Group { mut rows, changes, kept } = group;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if !kept.is_empty() {
+            let mark = self.journal.append(&kept).inspect_err(|fault| {
+                if matches!(fault, VaultFault::Store { .. }) {
+                    self.shared.fail(fault.to_string());
+                }
+            })?;
+            rows.insert(trees::journal_mark(), Some(group::wrap(&mark.bytes(), None)));
+        }
+        self.apply(rows.into_iter().map(|(at, row)| (at.bytes().to_vec(), row)))?;
+        self.make_durable()?;
+        self.tell(&changes);
+        Ok(())
+    }
+
+    fn apply(&self, rows: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), VaultFault> {
+        let mut batch = sled::Batch::default();
+        for (at, row) in rows {
+            match row {
+                Some(row) => batch.insert(at, row),
+                None => batch.remove(at),
+            }
+        }
+        self.db.apply_batch(batch).map_err(|fault| self.shared.sled_failed(&fault))
+    }
+
+    /// sled writes its buffers to the file and asks the kernel to begin; the sync waits for the disk.
+    fn make_durable(&self) -> Result<(), VaultFault> {
+        self.db.flush().map_err(|fault| self.shared.sled_failed(&fault))?;
+        // After a failed sync the kernel forgets what was not written: trying again would lie.
+        self.data.sync_data().map_err(|fault| self.shared.fail(format!("cannot sync: {fault}")))
+    }
+
+    fn tell(&self, changes: &[(Address, Change)]) {
+        let watchers = self.shared.watchers.read().unwrap_or_else(PoisonError::into_inner);
+        for (at, change) in changes {
+            watchers.iter().filter(|(tree, _)| *tree == at.tree()).for_each(|(_, watcher)| watcher(at, *change));
+        }
+    }
+
+    /// Not made durable by itself: what comes back after a crash has expired and is swept again.
+    fn sweep(&mut self, now: UnixTime, limit: usize) -> Result<usize, VaultFault> {
+        self.shared.health()?;
+        let failed = |fault: sled::Error| self.shared.sled_failed(&fault);
+        let from = Address::new(Tree::Expiry, &[]);
+        let due = self.db.range(from.bytes()..group::expiry_end(now).bytes()).take(limit);
+        let (mut gone, mut changes, mut groups) = (Vec::new(), Vec::new(), 0);
+        for row in due {
+            let (key, list) = row.map_err(failed)?;
+            let list: Vec<&[u8]> = postcard::from_bytes(group::unwrap(&list)?).unwrap_or_default();
+            for at in list.into_iter().filter_map(Address::from_bytes) {
+                // The row may have been deleted, or written again to live longer.
+                if self.stored(&at)?.is_some_and(|row| group::has_expired(&row, now)) {
+                    gone.push((at.bytes().to_vec(), None));
+                    changes.push((at, Change::Deleted));
+                }
+            }
+            gone.push((key.to_vec(), None));
+            groups += 1;
+        }
+        if groups > 0 {
+            self.apply(gone.into_iter())?;
+            self.tell(&changes);
+        }
+        Ok(groups)
+    }
+
+    /// The journal has grown to a multiple of what it must hold: writes it anew from the store.
+    fn rewrite_journal(&mut self) {
+        let rewritten = self.journal.rewrite(rows(&self.db, &trees::connections()));
+        match rewritten {
+            Ok(mark) => {
+                let row = (trees::journal_mark().bytes().to_vec(), Some(group::wrap(&mark.bytes(), None)));
+                // A fault has already been noted and logged where it happened.
+                let _ = self.apply(std::iter::once(row)).and_then(|()| self.make_durable());
+            }
+            Err(VaultFault::Store { what }) => drop(self.shared.fail(what)),
+            Err(fault) => {
+                self.journal.postpone_rewriting();
+                tracing::warn!(%fault, path = %self.journal.path().display(), "cannot rewrite the journal; it goes on growing");
+            }
+        }
+    }
+}
+
+/// One fault for many callers.
+fn again(fault: &VaultFault) -> VaultFault {
+    match fault {
+        VaultFault::NoRoom { what } => VaultFault::NoRoom { what: what.clone() },
+        VaultFault::Store { what } => VaultFault::Store { what: what.clone() },
+        other => VaultFault::Store { what: other.to_string() },
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of the vault as a whole: each opens real vaults in directories of its own.
+
+mod bench;
+mod connections;
+mod damage;
+mod kill;
+mod opening;
+mod secrecy;
+mod sessions;
+mod store;

@@ -1,0 +1,7 @@
+//! The one integration binary. Its module list is the list of journeys.
+
+#[allow(dead_code, unreachable_pub, reason = "a toolbox: not every journey uses every tool")]
+mod campus;
+
+mod first_visit;
+mod floor_plan;
