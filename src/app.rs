@@ -215,9 +215,10 @@ impl Parts<'_> {
     fn assemble(&self, examined: &Examined, providers: &Arc<Providers>) -> Result<Arc<Shared>, StartFault> {
         let settings = self.settings;
         let pages = Arc::new(self.pages(providers)?);
-        let keys = self.background.block_on(signing::keys(self.vault, &*self.clock))?;
+        let keys =
+            self.background.block_on(signing::keys(self.vault, &*self.clock, settings.assertion.rotate_every))?;
         let issuer = origin(&settings.gate.sign_in_host, self.public_port);
-        let assertions = Arc::new(Assertions::new(issuer, keys, self.chance.clone()));
+        let assertions = Arc::new(Assertions::new(issuer, keys, self.chance.clone(), settings.assertion.lifetime));
         let sessions = Arc::new(Sessions::new(self.vault.clone()));
         let metrics = Arc::new(Metrics::new().map_err(|fault| StartFault::Process(fault.to_string()))?);
         metrics.simulated.set(i64::from(settings.simulated()));
@@ -332,6 +333,7 @@ impl Gate {
             self.vault.clone(),
             shared.assertions.clone(),
             shared.clock.clone(),
+            settings.assertion.rotate_every,
             stopped.clone(),
         ));
         self.background.spawn(signing::watch_health(

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// Carries out what is due and returns the keys in force.
-pub(super) async fn keys(vault: &Vault, clock: &dyn Clock) -> Result<AssertionKeys, StartFault> {
+pub(super) async fn keys(vault: &Vault, clock: &dyn Clock, signs_for: Duration) -> Result<AssertionKeys, StartFault> {
     let mut material: Vec<KeyMaterial> = vault.signing_keys().await?.into_iter().map(in_hand).collect();
     let now = clock.now();
-    let plan = plan_rotation(&material, now);
+    let plan = plan_rotation(&material, now, signs_for);
     for (kid, end) in plan.retire {
         if let Some(key) = material.iter_mut().find(|key| key.kid == kid) {
             key.retire_at = Some(end);
@@ -39,6 +39,7 @@ pub(super) async fn rotate(
     vault: Arc<Vault>,
     assertions: Arc<Assertions>,
     clock: Arc<dyn Clock>,
+    signs_for: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -46,7 +47,7 @@ pub(super) async fn rotate(
             _ = stop.changed() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        match keys(&vault, &*clock).await {
+        match keys(&vault, &*clock, signs_for).await {
             Ok(keys) => assertions.replace_keys(keys),
             Err(fault) => tracing::error!(%fault, "the keys for assertions could not be rotated; the old ones stay"),
         }

@@ -14,8 +14,6 @@ use zeroize::Zeroizing;
 
 /// A new key is published this long before it signs, so that apps that cache the key set know it.
 pub const PUBLISH_AHEAD: Duration = Duration::from_secs(60 * 60);
-/// How long one key signs.
-pub const SIGNS_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long a replaced key stays published: longer than any assertion and any sane cache.
 pub const VERIFIES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -59,15 +57,15 @@ pub struct Rotation {
     pub drop: Vec<String>,
 }
 
-/// Looks at all stored keys. Asked at the start and a few times a day.
-pub fn plan_rotation(keys: &[KeyMaterial], now: UnixTime) -> Rotation {
+/// Looks at all stored keys; each signs for `signs_for`. Asked at the start and a few times a day.
+pub fn plan_rotation(keys: &[KeyMaterial], now: UnixTime, signs_for: Duration) -> Rotation {
     let drop =
         keys.iter().filter(|key| key.retire_at.is_some_and(|end| end <= now)).map(|key| key.kid.clone()).collect();
     let mut open: Vec<&KeyMaterial> = keys.iter().filter(|key| key.retire_at.is_none()).collect();
     open.sort_by_key(|key| key.created);
     let newest = open.pop();
     // A key made in the future of a clock that was set back counts as new.
-    let make = newest.is_none_or(|key| now.since(key.created) >= SIGNS_FOR);
+    let make = newest.is_none_or(|key| now.since(key.created) >= signs_for);
     let retire = match newest {
         Some(newest) if now.since(newest.created) >= PUBLISH_AHEAD => {
             open.into_iter().map(|key| (key.kid.clone(), now.plus(VERIFIES_AFTER))).collect()

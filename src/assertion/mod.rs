@@ -5,18 +5,17 @@ mod cache;
 mod claims;
 mod keys;
 
-pub use keys::{
-    AssertionKeys, KeyMaterial, PUBLISH_AHEAD, Rotation, SIGNS_FOR, VERIFIES_AFTER, generate_key, plan_rotation,
-};
+pub use keys::{AssertionKeys, KeyMaterial, PUBLISH_AHEAD, Rotation, VERIFIES_AFTER, generate_key, plan_rotation};
 
 use crate::domain::{Chance, Identity, SiteName, UnixTime};
 use cache::{Cache, Place};
 use http::HeaderValue;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-/// Longest life of an assertion, in seconds; shorter when the session ends earlier (T18).
-pub const LIFETIME: i64 = 300;
+/// The longest life of an assertion, in seconds (`design.md` §4, T18).
+const LONGEST: i64 = 300;
 
 /// Why no assertion could be made. The app then gets none: its own check fails closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +33,8 @@ pub struct Assertions {
     issuer: String,
     keys: RwLock<Arc<AssertionKeys>>,
     chance: Arc<dyn Chance>,
+    /// Seconds.
+    lifetime: i64,
     cache: Cache,
 }
 
@@ -44,9 +45,11 @@ impl fmt::Debug for Assertions {
 }
 
 impl Assertions {
-    /// `issuer` is the https origin of the sign-in host, from the configuration.
-    pub fn new(issuer: String, keys: AssertionKeys, chance: Arc<dyn Chance>) -> Self {
-        Self { issuer, keys: RwLock::new(Arc::new(keys)), chance, cache: Cache::default() }
+    /// `issuer` is the https origin of the sign-in host, from the configuration. One assertion is presented
+    /// for up to a minute, so `lifetime` is longer than that, and at most five minutes (`design.md` §4).
+    pub fn new(issuer: String, keys: AssertionKeys, chance: Arc<dyn Chance>, lifetime: Duration) -> Self {
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(LONGEST).min(LONGEST);
+        Self { issuer, keys: RwLock::new(Arc::new(keys)), chance, lifetime, cache: Cache::default() }
     }
 
     /// Puts rotated keys in place. Assertions already handed out stay verifiable: the set overlaps.
@@ -81,7 +84,7 @@ impl Assertions {
             audience,
             identity,
             issued: now,
-            expires: UnixTime(now.0.saturating_add(LIFETIME).min(identity.session_expires.0)),
+            expires: UnixTime(now.0.saturating_add(self.lifetime).min(identity.session_expires.0)),
             jti: self.chance.bytes(),
             sid: claims::session_id(session_binding, site),
         };

@@ -1,4 +1,6 @@
 use super::*;
+
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 use crate::domain::{Environment, Mfa, OrcidId, Subject, SystemChance};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -23,7 +25,7 @@ fn identity() -> Identity {
 
 fn assertions(keys: &[KeyMaterial]) -> Assertions {
     let keys = AssertionKeys::new(keys).unwrap();
-    Assertions::new("https://signin.example".into(), keys, Arc::new(SystemChance::default()))
+    Assertions::new("https://signin.example".into(), keys, Arc::new(SystemChance::default()), Duration::from_secs(300))
 }
 
 fn old_key() -> KeyMaterial {
@@ -63,8 +65,8 @@ fn t18_another_librarys_verifier_accepts_it_for_its_own_site_only() {
     assert_eq!(claims["given_name"], "Josiah");
     assert!(claims.get("family_name").is_none());
     assert_eq!(claims["scopes"], serde_json::json!(["/read-limited", "openid"]));
-    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), LIFETIME);
-    assert!(verify(&jwks, "wiki", &token, UnixTime(NOW.0 + LIFETIME)).is_err());
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), LONGEST);
+    assert!(verify(&jwks, "wiki", &token, UnixTime(NOW.0 + LONGEST)).is_err());
     assert!(token.is_sensitive());
 }
 
@@ -138,17 +140,17 @@ fn rotation_is_planned() {
     };
     use std::time::Duration;
     let days = |n: u64| Duration::from_secs(n * 86_400);
-    assert!(plan_rotation(&[], NOW).make);
+    assert!(plan_rotation(&[], NOW, MONTH).make);
     let young = at(days(1), None);
-    assert_eq!(plan_rotation(&[young], NOW), Rotation { make: false, retire: vec![], drop: vec![] });
-    assert!(plan_rotation(&[at(days(30), None)], NOW).make);
+    assert_eq!(plan_rotation(&[young], NOW, MONTH), Rotation { make: false, retire: vec![], drop: vec![] });
+    assert!(plan_rotation(&[at(days(30), None)], NOW, MONTH).make);
     let (old, next) = (at(days(30), None), at(Duration::from_secs(60), None));
-    assert_eq!(plan_rotation(&[old.clone(), next], NOW), Rotation { make: false, retire: vec![], drop: vec![] });
+    assert_eq!(plan_rotation(&[old.clone(), next], NOW, MONTH), Rotation { make: false, retire: vec![], drop: vec![] });
     let next = at(Duration::from_secs(3600), None);
-    let plan = plan_rotation(&[old.clone(), next], NOW);
+    let plan = plan_rotation(&[old.clone(), next], NOW, MONTH);
     assert_eq!(plan.retire, vec![(old.kid.clone(), NOW.plus(keys::VERIFIES_AFTER))]);
     let gone = at(days(40), Some(0));
-    assert_eq!(plan_rotation(std::slice::from_ref(&gone), NOW).drop, vec![gone.kid.clone()]);
+    assert_eq!(plan_rotation(std::slice::from_ref(&gone), NOW, MONTH).drop, vec![gone.kid.clone()]);
 }
 
 #[test]

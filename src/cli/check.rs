@@ -4,6 +4,7 @@ use super::{Answer, report};
 use crate::app::{self, StartFault};
 use crate::config::{self, Settings};
 use crate::domain::Problem;
+use crate::policy;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -33,14 +34,21 @@ pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
-    let (settings, mut problems) = config::load(&arguments.config, arguments.overrides.clone(), std::env::vars());
+    let (settings, mut problems) =
+        config::load_broken(&arguments.config, arguments.overrides.clone(), std::env::vars());
     if let Some(settings) = &settings {
-        match app::examine(settings) {
-            Ok(examined) => problems.extend(examined.warnings),
-            Err(StartFault::Problems(found)) => problems.extend(found),
-            Err(other) => problems.push(Problem::error(other.to_string())),
+        if problems.iter().any(Problem::is_error) {
+            // What the settings point at has been complained about, but for the policies: nobody shall
+            // have to mend twice.
+            problems.extend(policies(settings));
+        } else {
+            match app::examine(settings) {
+                Ok(examined) => problems.extend(examined.warnings),
+                Err(StartFault::Problems(found)) => problems.extend(found),
+                Err(other) => problems.push(Problem::error(other.to_string())),
+            }
+            problems.extend(key_file(settings));
         }
-        problems.extend(key_file(settings));
         if arguments.effective {
             print_effective(settings, arguments.json)?;
         }
@@ -58,6 +66,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         report::line("the configuration is good");
     }
     Ok(Answer::Fine)
+}
+
+/// What is wrong with the policies, beside a configuration that is wrong as well.
+fn policies(settings: &Settings) -> Vec<Problem> {
+    if !settings.policies.directory.is_dir() {
+        return Vec::new();
+    }
+    let (policies, mut problems) = policy::load(&settings.policies.directory, &app::policy_context(settings));
+    problems.extend(policies.iter().flat_map(policy::run_cases));
+    problems
 }
 
 /// The key file is read as `serve` would read it.

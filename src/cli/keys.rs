@@ -2,7 +2,9 @@
 
 use super::{Answer, report};
 use crate::domain::{SystemChance, SystemClock};
-use std::path::PathBuf;
+use anyhow::Context;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  lychgate keys generate state/keys")]
@@ -29,6 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let chance = SystemChance::default();
     match &arguments.verb {
         Verb::Generate { file } => {
+            make_folder(file)?;
             let key = crate::vault::generate_key_file(file, &SystemClock, &chance)?;
             report::line(format_args!("{}: made with key {}", file.display(), key));
             report::aside(
@@ -51,4 +54,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         }
     }
     Ok(Answer::Fine)
+}
+
+/// Makes the folder of a key file that is to be, for its owner alone.
+fn make_folder(file: &Path) -> anyhow::Result<()> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display())),
+        _ => Ok(()),
+    }
 }

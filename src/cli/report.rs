@@ -15,11 +15,15 @@ pub(super) fn aside(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A message with its causes.
+/// A message with its causes; a cause that the message before it has told already is not repeated.
 pub(super) fn fault(fault: &anyhow::Error) {
     aside(format_args!("lychgate: {fault}"));
-    for cause in fault.chain().skip(1) {
-        aside(format_args!("    because   {cause}"));
+    let mut told = fault.to_string();
+    for cause in fault.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            aside(format_args!("    because   {cause}"));
+        }
+        told = cause;
     }
 }
 

@@ -3,10 +3,11 @@
 
 use super::build_clients::clients;
 use super::file::File;
+use super::keys;
 use super::secrets;
 use super::settings::*;
 use super::take::Take;
-use super::{keys, quantity};
+use crate::domain::quantity;
 use crate::domain::{Host, Problem};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -245,7 +246,7 @@ fn is_mail(text: &str) -> bool {
 }
 
 fn assertion(take: &Take<'_>) -> Option<AssertionSettings> {
-    let lifetime = take.duration("assertion.lifetime", 10 * SECOND, 5 * MINUTE);
+    let lifetime = take.duration("assertion.lifetime", 2 * MINUTE, 5 * MINUTE);
     let rotate_every = take.duration("assertion.rotate_every", HOUR, 366 * DAY);
     Some(AssertionSettings { lifetime: lifetime?, rotate_every: rotate_every? })
 }

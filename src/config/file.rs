@@ -2,7 +2,7 @@
 //! value with the place it came from. Made and consumed by `load`.
 
 use super::keys::{self, CLIENT, KEYS, Kind};
-use super::quantity;
+use crate::domain::quantity;
 use crate::domain::{ClientName, Problem};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};

@@ -18,6 +18,18 @@ pub fn load(
     overrides: Vec<(String, String)>,
     env: impl IntoIterator<Item = (String, String)>,
 ) -> (Option<Settings>, Vec<Problem>) {
+    let (settings, problems) = load_broken(path, overrides, env);
+    let broken = problems.iter().any(Problem::is_error);
+    (settings.filter(|_| !broken), problems)
+}
+
+/// The same, but gives the settings even with errors among the problems, as far as they could be made: for
+/// `check`, which goes on to what they point at. Nothing may be started with them.
+pub fn load_broken(
+    path: &Path,
+    overrides: Vec<(String, String)>,
+    env: impl IntoIterator<Item = (String, String)>,
+) -> (Option<Settings>, Vec<Problem>) {
     let mut variables: Vec<(String, String)> =
         env.into_iter().filter(|(name, _)| name.starts_with("LYCHGATE_") || name == "CREDENTIALS_DIRECTORY").collect();
     variables.sort();
@@ -36,8 +48,7 @@ pub fn load(
     });
     problems.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     problems.dedup();
-    let broken = problems.iter().any(Problem::is_error);
-    (settings.filter(|_| !broken), problems)
+    (settings, problems)
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

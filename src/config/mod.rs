@@ -6,13 +6,12 @@ mod build_clients;
 mod file;
 mod keys;
 mod load;
-mod quantity;
 mod secrets;
 mod settings;
 mod take;
 
 pub use keys::{CERTIFICATE, KEYS, Key, Kind};
-pub use load::load;
+pub use load::{load, load_broken};
 pub use settings::{
     AdminSettings, AssertionSettings, CertificateFiles, ClientAuthentication, ClientSettings, Effective, GateSettings,
     LogFormat, LogLevel, LogSettings, OpsSettings, OrganisationSettings, PageSettings, PolicySettings, SessionSettings,

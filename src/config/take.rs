@@ -3,9 +3,9 @@
 
 use super::file::{File, Given, Origin};
 use super::keys::{self, CLIENT, KEYS, Kind};
-use super::quantity;
 use super::settings::Effective;
 use crate::domain::Problem;
+use crate::domain::quantity;
 use figment::value::Value;
 use std::cell::RefCell;
 use std::net::SocketAddr;

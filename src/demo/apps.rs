@@ -79,7 +79,7 @@ fn escape(text: &str) -> String {
 fn page(status: StatusCode, title: &str, body: &str) -> Response<Full<Bytes>> {
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.6 Georgia,serif;max-width:44rem;margin:2rem auto;padding:0 1rem}}\
+         <link rel=\"icon\" href=\"data:,\"><title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.6 Georgia,serif;max-width:44rem;margin:2rem auto;padding:0 1rem}}\
          nav a{{margin-inline-end:1rem}}table{{border-collapse:collapse}}td,th{{border:1px solid;padding:.2rem .6rem;text-align:start;overflow-wrap:anywhere}}\
          textarea,input{{font:inherit;inline-size:100%;box-sizing:border-box}}button{{font:inherit}}footer{{margin-top:3rem;opacity:.75}}</style></head>\
          <body>{body}</body></html>"

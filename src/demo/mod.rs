@@ -15,7 +15,7 @@ use crate::vault;
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -154,11 +154,13 @@ fn open_folder(state: Option<&Path>) -> Result<Folder, StartFault> {
     match state {
         None => tempfile::Builder::new()
             .prefix("lychgate-demo-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()
             .map(Folder::Temporary)
             .map_err(process("no temporary folder can be made")),
         Some(path) => {
-            std::fs::create_dir_all(path).map_err(process("the state folder cannot be made"))?;
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+            made.map_err(process("the state folder cannot be made"))?;
             let path = path.canonicalize().map_err(process("the state folder cannot be used"))?;
             Ok(Folder::Kept(path))
         }

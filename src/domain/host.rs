@@ -134,8 +134,26 @@ mod tests {
     #[test]
     fn what_is_not_a_host() {
         for bad in [
-            "", ".", "a..b", "a b", "a/b", "a\\b", "a@b", "a%2eb", "a:b:c", "a:99999", "a:+1", "127.1", "0x7f.1",
-            "a\tb", "a#b", "a?b", "host:-1",
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "a/b",
+            "a\\b",
+            "a@b",
+            "a%2eb",
+            "a:b:c",
+            "a:99999",
+            "a:+1",
+            "127.1",
+            "0x7f.1",
+            "a\tb",
+            "a#b",
+            "a?b",
+            "host:-1",
+            "*.example",
+            "a,b",
+            "a!b",
         ] {
             assert!(Host::from_authority(bad).is_err(), "{bad}");
         }

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod incident;
 pub mod orcid_id;
 pub mod problem;
+pub mod quantity;
 pub mod return_to;
 pub mod scope;
 pub mod site;

@@ -1,6 +1,7 @@
 //! Makes a [`Site`] from one policy file, complaining about everything at once. Called by `load`; the
 //! parts with rules of their own are in `compile_rules`, `compile_handoff` and `upstream`.
 
+use super::cases;
 use super::compile_handoff::compile_hand_off;
 use super::compile_rules::compile_rules;
 use super::handoff::HandOff;
@@ -11,7 +12,7 @@ use super::read::{Found, Table};
 use super::rules::Rule;
 use super::site::{AuthorizationHeader, HostHeader, SignInStyle, Site, SiteKind, SiteLimits};
 use super::upstream::{self, Verification};
-use super::{cases, quantity};
+use crate::domain::quantity;
 use crate::domain::{ClientName, Host, SiteName};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -3,10 +3,11 @@
 
 use super::encoding::Encoding;
 use super::handoff::{AssertionSpec, BadTemplate, HandOff, HeaderTemplate, Placeholder, Template};
+use super::keys;
 use super::read::{Found, Table};
 use super::reserved::{MAX_NAME, fold, is_untouchable};
-use super::{keys, quantity};
 use crate::domain::SiteName;
+use crate::domain::quantity;
 use http::HeaderName;
 
 /// A preset: header names and their templates.

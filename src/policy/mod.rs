@@ -14,11 +14,6 @@ mod keys;
 mod load;
 mod path;
 mod pattern;
-// Words and numbers as sysadmins write them: the very file of `config`, compiled a second time, because
-// the two folders do not know each other.
-#[path = "../config/quantity.rs"]
-#[expect(clippy::duplicate_mod, reason = "see above; it belongs in `domain` once somebody moves it there")]
-mod quantity;
 mod read;
 mod researchers;
 mod reserved;

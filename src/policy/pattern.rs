@@ -175,7 +175,7 @@ fn part_matches(mut part: &[u8], mut name: &[u8]) -> bool {
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
         match (part, name) {
-            ([], []) => return true,
+            ([], []) | ([b'*'], _) => return true,
             ([b'*', after @ ..], _) => {
                 retry = Some((after, name));
                 part = after;

@@ -1,8 +1,8 @@
 //! Reads one TOML text with positions: every complaint gets its line, unknown keys a "did you mean".
 //! Used by the compilers of site, hand-off, rules and cases; performs no IO.
 
-use super::quantity;
 use crate::domain::Problem;
+use crate::domain::quantity;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

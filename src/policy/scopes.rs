@@ -2,7 +2,7 @@
 //! Pure; called by `compile_rules` and the cases.
 
 use super::load::ClientFacts;
-use super::quantity;
+use crate::domain::quantity;
 use crate::domain::scope::{CLIENT_CREDENTIALS, THREE_LEGGED};
 use crate::domain::{Environment, Membership, Problem, Scope};
 

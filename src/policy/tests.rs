@@ -241,6 +241,15 @@ fn the_samples_are_sound_and_their_cases_hold() {
     assert!(set.sites().iter().all(|site| site.cases.len() >= 3));
 }
 
+/// The site file by which the design explains the grammar.
+#[test]
+fn the_sketch_of_the_design_is_a_policy() {
+    let files = fixtures(&["sketch.toml"]);
+    let (set, problems) = load_files(&files, &context());
+    assert_eq!(problems, []);
+    assert_eq!(run_cases(&set.unwrap()), []);
+}
+
 /// Every key stands once in the document's tables, and nothing else does.
 #[test]
 fn the_document_and_the_keys_agree() {

@@ -36,6 +36,8 @@ pub struct Connection {
     /// The gate has taken over the request now on the wire: from here on answers are ours.
     head_accepted: AtomicBool,
     head_started: AtomicBool,
+    /// The request line on the wire holds more than two blanks, or bytes that belong in no request line.
+    odd_request_line: AtomicBool,
     head_progress: Notify,
 }
 
@@ -55,6 +57,7 @@ impl Connection {
             requests: AtomicU64::new(0),
             head_accepted: AtomicBool::new(false),
             head_started: AtomicBool::new(false),
+            odd_request_line: AtomicBool::new(false),
             head_progress: Notify::new(),
         }
     }
@@ -73,6 +76,7 @@ impl Connection {
     pub fn expect_head(&self) -> u64 {
         self.head_accepted.store(false, Ordering::Release);
         self.head_started.store(false, Ordering::Release);
+        self.odd_request_line.store(false, Ordering::Release);
         self.requests.load(Ordering::Relaxed)
     }
 
@@ -95,6 +99,12 @@ impl Connection {
         self.head_accepted.load(Ordering::Acquire)
     }
 
+    /// Whether the engine may have mended the request line (it turns a blank in the target into `%20`
+    /// and shows us the mended bytes, T26). HTTP/1.1 only.
+    pub fn request_line_is_odd(&self) -> bool {
+        self.odd_request_line.load(Ordering::Acquire)
+    }
+
     /// Resolves when the first byte of a head arrives, and again when the head is complete.
     pub async fn head_progress(&self) {
         self.head_progress.notified().await;
@@ -109,6 +119,8 @@ pub(super) struct GateStream<S> {
     digest: Arc<ProxyDigest>,
     bad_request: Bytes,
     replaced: Option<usize>,
+    /// Blanks so far in a request line that has not ended yet.
+    blanks: Option<u8>,
 }
 
 impl<S> GateStream<S> {
@@ -116,7 +128,32 @@ impl<S> GateStream<S> {
     pub(super) fn new(inner: S, connection: Arc<Connection>, bad_request: Bytes) -> pingora::Result<Self> {
         let header = Box::new(ResponseHeader::build(200, None)?);
         let digest = Arc::new(ProxyDigest::new(header, Some(Box::new(connection.clone()))));
-        Ok(Self { inner, connection, digest, bad_request, replaced: None })
+        Ok(Self { inner, connection, digest, bad_request, replaced: None, blanks: None })
+    }
+
+    /// Looks at bytes of a head as they come in, before the engine does. A head always begins with a
+    /// read of its own: the engine does not reuse a connection that brought bytes early.
+    fn look_at(&mut self, bytes: &[u8]) {
+        if !self.connection.head_started.swap(true, Ordering::AcqRel) {
+            self.blanks = Some(0);
+            self.connection.head_progress.notify_one();
+        }
+        let Some(mut blanks) = self.blanks else { return };
+        for &byte in bytes {
+            match byte {
+                b'\n' => {
+                    self.blanks = None;
+                    return;
+                }
+                b' ' => blanks = blanks.saturating_add(1),
+                b'\r' | 0x21..=0x7e => {}
+                _ => blanks = u8::MAX,
+            }
+            if blanks > 2 {
+                self.connection.odd_request_line.store(true, Ordering::Release);
+            }
+        }
+        self.blanks = Some(blanks);
     }
 }
 
@@ -130,11 +167,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for GateStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        if buf.filled().len() > before
-            && !self.connection.is_h2
-            && !self.connection.head_started.swap(true, Ordering::AcqRel)
-        {
-            self.connection.head_progress.notify_one();
+        if buf.filled().len() > before && !self.connection.is_h2 {
+            self.look_at(&buf.filled()[before..]);
         }
         Poll::Ready(Ok(()))
     }

@@ -29,9 +29,12 @@ pub enum NoPeer {
     Authority(String),
 }
 
+/// Name and port, and what was found when.
+type Known = HashMap<(String, u16), (UnixTime, Vec<SocketAddr>)>;
+
 /// Looks names up without blocking a listener core, and remembers the answer for a while.
 pub struct Resolver {
-    known: Mutex<HashMap<(String, u16), (UnixTime, Vec<SocketAddr>)>>,
+    known: Mutex<Known>,
     background: tokio::runtime::Handle,
     clock: Arc<dyn Clock>,
 }

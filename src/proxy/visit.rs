@@ -43,6 +43,9 @@ impl Visit {
         }
         let target = match &raw {
             Some(raw) => {
+                if connection.request_line_is_odd() {
+                    return Err(Unreadable::Ambiguous("request line"));
+                }
                 check_raw_head(raw)?;
                 request_target(raw)?.to_owned()
             }
@@ -75,8 +78,16 @@ fn check_size(request: &RequestHeader, raw: Option<&Bytes>, limit: usize) -> Res
     if size > limit { Err(Unreadable::HeadTooLarge) } else { Ok(()) }
 }
 
-/// The engine repairs bare line feeds and folded lines; another parser may not (T76).
+/// The engine repairs bare line feeds and folded lines, and hides a length beside a coding; another
+/// parser may not (T76).
 fn check_raw_head(raw: &[u8]) -> Result<(), Unreadable> {
+    let has = |name: &[u8]| {
+        raw.split(|&byte| byte == b'\n')
+            .any(|line| line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name))
+    };
+    if has(b"transfer-encoding") && has(b"content-length") {
+        return Err(Unreadable::Ambiguous("a length beside a coding"));
+    }
     let mut previous = 0u8;
     for &byte in raw {
         match byte {

@@ -109,7 +109,7 @@ impl Sessions {
     /// Whether a session that was found at its door earlier still stands. Asked for open connections, which
     /// count as use.
     pub async fn standing(&self, key: HashedSessionKey) -> Standings {
-        let read = match self.vault.warm(&key) {
+        let read = match self.vault.peek(&key) {
             Warm::Live(live) => Ok(Some(live)),
             Warm::Gone => Ok(None),
             Warm::Cold => self.read(key).await,

@@ -145,6 +145,20 @@ impl Vault {
         }
     }
 
+    /// What memory knows about a session, without counting as use.
+    pub fn peek(&self, key: &HashedSessionKey) -> Warm {
+        let core = &self.core;
+        match core.warm.peek(key, core.clock.now(), core.idle) {
+            Seen::Cold => Warm::Cold,
+            Seen::Ended => Warm::Gone,
+            Seen::JustEnded => {
+                self.housekeeping.has_expired(*key);
+                Warm::Gone
+            }
+            Seen::Live(live) | Seen::Used { live, .. } => Warm::Live(live),
+        }
+    }
+
     /// The session, from memory or from the store; `None` when it has ended. Counts as use.
     pub async fn session(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, VaultFault> {
         match self.warm(key) {

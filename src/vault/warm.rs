@@ -104,6 +104,22 @@ impl WarmSessions {
         if life.is_news(&warm.written) { Seen::Used { live, life } } else { Seen::Live(live) }
     }
 
+    /// The same look without counting as use: an open stream that nobody speaks on keeps no session alive.
+    pub(super) fn peek(&self, key: &HashedSessionKey, now: UnixTime, idle: Duration) -> Seen {
+        let mut shard = self.shard(key);
+        let Some(slot) = shard.sessions.get(key) else { return Seen::Cold };
+        let Slot::Live(warm) = slot else { return Seen::Ended };
+        if warm.life.used_at(now, idle).is_none() {
+            *slot = Slot::Ended;
+            shard.ends += 1;
+            return Seen::JustEnded;
+        }
+        if warm.epoch != self.epoch(warm.connection).load(Ordering::Acquire) {
+            return Seen::Cold;
+        }
+        Seen::Live(warm.live.clone())
+    }
+
     /// The use is on its way to the store.
     pub(super) fn note_written(&self, key: &HashedSessionKey, life: Life) {
         if let Some(Slot::Live(warm)) = self.shard(key).sessions.get(key) {

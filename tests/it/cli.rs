@@ -162,8 +162,14 @@ fn what_cannot_be_understood_ends_with_2_and_says_how_to_ask() {
         (&["serv"], "tip: a similar subcommand exists: 'serve'"),
         (&["check"], "--config <FILE>"),
         (&["check", "--config", "x.toml", "--efective"], "--effective"),
-        (&["serve", "--config", "x.toml", "--set", "gate.listen"], "is not KEY=VALUE, such as gate.listen=127.0.0.1:8443"),
-        (&["explain", "--config", "x.toml", "https://a.example/", "--as", "0000-0002-1825-0098"], "0000-0002-1825-0098"),
+        (
+            &["serve", "--config", "x.toml", "--set", "gate.listen"],
+            "is not KEY=VALUE, such as gate.listen=127.0.0.1:8443",
+        ),
+        (
+            &["explain", "--config", "x.toml", "https://a.example/", "--as", "0000-0002-1825-0098"],
+            "0000-0002-1825-0098",
+        ),
         (&["completions", "cobol"], "bash"),
         (&["keys"], "generate"),
         (&["demo", "--listen", "here"], "--listen"),

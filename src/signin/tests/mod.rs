@@ -166,7 +166,12 @@ impl Campus {
             providers: Arc::new(BTreeMap::from([(orcid.settings().name.clone(), orcid)])),
             policies: Arc::new(ArcSwap::from_pointee(policies())),
             pages: Arc::new(Pages::new(PagesSettings::default()).unwrap()),
-            assertions: Arc::new(Assertions::new("https://signin.example:8443".into(), keys, chance.clone())),
+            assertions: Arc::new(Assertions::new(
+                "https://signin.example:8443".into(),
+                keys,
+                chance.clone(),
+                std::time::Duration::from_secs(300),
+            )),
             clock,
             chance,
         });

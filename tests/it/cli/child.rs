@@ -194,8 +194,11 @@ impl Drop for Child {
             let _ = self.process.kill();
             let _ = self.process.wait();
         }
-        // What it logged is searched for secrets like the log of this process (T85).
-        logs::add("child", &self.stderr());
+        // What it logged is searched for secrets like the log of this process (T85). The passwords of the
+        // demo's guide are published on purpose.
+        let stderr = self.stderr();
+        let logged: Vec<&str> = stderr.lines().filter(|line| !line.contains("   password simulated-")).collect();
+        logs::add("child", &logged.join("\n"));
     }
 }
 

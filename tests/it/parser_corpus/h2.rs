@@ -93,7 +93,6 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         path("a blank in the path", "/a b"),
         path("a line break in the path", "/a\r\nx-orcid-id: x"),
         path("a line break that makes another request", "/ HTTP/1.1\r\nHost: x\r\n\r\nGET /admin"),
-        path("a raw fragment", "/a#b"),
         path("a backslash", "/a\\..\\b"),
         path("a dot segment", "/a/../b"),
     ]
@@ -102,20 +101,32 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t78_what_http2_forbids_reaches_no_app() {
     let campus = open_campus().await;
+    let mut complaints = Vec::new();
     for (name, block) in malformed() {
         let mut raw = connect(&campus).await;
         raw.send(headers(1, &block)).await;
         let said = frames(&mut raw, SOON, |frame| refuses(frame) || answers(frame)).await;
         let refused = said.iter().any(|frame| refuses(frame) || says_400(frame));
-        assert!(refused, "{name}: {said:?}");
-        let seen: Vec<_> = campus.app("open").requests().iter().map(|request| request.target.clone()).collect();
-        assert!(seen.is_empty(), "{name}: the app saw {seen:?}");
+        if !refused {
+            complaints.push(format!("{name}: {said:?}"));
+        }
+        for request in campus.app("open").requests() {
+            complaints.push(format!("{name}: the app saw {}", String::from_utf8_lossy(&request.raw_head)));
+        }
+        campus.app("open").forget();
     }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     // The same block without a fault is served, so that the table can fail.
     let mut raw = connect(&campus).await;
     raw.send(headers(1, &get(HOST, "/x", &[("x-a", "b")]))).await;
     frames(&mut raw, SOON, answers).await;
     assert_eq!(campus.app("open").last_request().all("x-a"), ["b"]);
+    // T24: a fragment is cut off before policy or app see the path; neither can take it for something else.
+    let mut raw = connect(&campus).await;
+    raw.send(headers(1, &get(HOST, "/a#/../b", &[]))).await;
+    frames(&mut raw, SOON, |frame| refuses(frame) || answers(frame)).await;
+    let fragments = campus.app("open").requests().iter().filter(|request| request.target.contains(['#', '.'])).count();
+    assert_eq!(fragments, 0);
     campus.close().await;
 }
 
@@ -125,7 +136,13 @@ async fn t83_connect_over_http2_opens_nothing() {
     for fields in [
         &[(":method", "CONNECT"), (":authority", "open.campus.example:443")][..],
         &[(":method", "CONNECT"), (":authority", "127.0.0.1:22")],
-        &[(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":authority", HOST), (":path", "/")],
+        &[
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "https"),
+            (":authority", HOST),
+            (":path", "/"),
+        ],
     ] {
         let mut raw = connect(&campus).await;
         raw.send(frame(kind::HEADERS, END_HEADERS, 1, &block(fields))).await;
@@ -149,7 +166,9 @@ async fn assert_others_are_served(campus: &Campus) {
 async fn t78_a_flood_of_continuations_is_cut() {
     let campus = open_campus().await;
     let part = block(&[("x-filler", &"f".repeat(8 * 1024))]);
-    for (name, piece, most) in [("full", &part[..], 1024), ("tiny", &block(&[("a", "")]), 200_000), ("empty", &[], 200_000)] {
+    for (name, piece, most) in
+        [("full", &part[..], 1024), ("tiny", &block(&[("a", "")]), 200_000), ("empty", &[], 200_000)]
+    {
         let mut raw = connect(&campus).await;
         raw.send(frame(kind::HEADERS, 0, 1, &get(HOST, "/x", &[]))).await;
         let batch = frame(kind::CONTINUATION, 0, 1, piece).repeat(64);
@@ -198,9 +217,8 @@ async fn t78_rapid_resets_are_bounded() {
     let mut opened = 0;
     let mut cut = false;
     while opened < FLOOD && !cut {
-        let batch: Vec<u8> = (opened..opened + 100)
-            .flat_map(|n| [headers(2 * n + 1, &held), reset(2 * n + 1, 8)].concat())
-            .collect();
+        let batch: Vec<u8> =
+            (opened..opened + 100).flat_map(|n| [headers(2 * n + 1, &held), reset(2 * n + 1, 8)].concat()).collect();
         cut = raw.try_send(batch).await.is_err();
         opened += 100;
     }

@@ -1,10 +1,10 @@
 //! Lengths of time, sizes and near-misses, as sysadmins write them. Pure text; called by the readers
-//! of the configuration and, through a second `mod` line, of the policy files.
+//! of the configuration and of the policy files.
 
 use std::time::Duration;
 
 /// Reads `90s`, `15 min`, `8h`, `1h 30m`, `2 days`. Whole numbers only; the error says what would do.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("`{}` is not a length of time", text.chars().take(40).collect::<String>());
     let mut rest = text.trim();
     let mut total: u64 = 0;
@@ -32,10 +32,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// What [`duration`] accepts, for complaints.
-pub(crate) const DURATION_FORM: &str = "a length of time such as \"90s\", \"15 min\", \"8h\" or \"1h 30m\"";
+pub const DURATION_FORM: &str = "a length of time such as \"90s\", \"15 min\", \"8h\" or \"1h 30m\"";
 
 /// Reads `512`, `32 KiB`, `10 MB` as a number of bytes (KiB = 1024, kB = 1000).
-pub(crate) fn size(text: &str) -> Result<u64, String> {
+pub fn size(text: &str) -> Result<u64, String> {
     let bad = || format!("`{}` is not a size", text.chars().take(40).collect::<String>());
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -55,10 +55,10 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// What [`size`] accepts, for complaints.
-pub(crate) const SIZE_FORM: &str = "a size such as \"512\", \"32 KiB\" or \"10 MB\"";
+pub const SIZE_FORM: &str = "a size such as \"512\", \"32 KiB\" or \"10 MB\"";
 
 /// The candidate a mistyped word was probably meant to be.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let fold = |text: &str| text.to_ascii_lowercase().replace('-', "_");
     let word = fold(&word.chars().take(64).collect::<String>());
     let allowed = (word.chars().count() / 3).max(1);
@@ -71,7 +71,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// Words for an "expected one of" line.
-pub(crate) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.as_slice() {
         [] => "nothing".to_owned(),
