@@ -75,7 +75,7 @@ fn guide(demo: &Demo) {
     report::aside("\nThe demo is open. Everything is on this machine; ORCID is SIMULATED.\n\nOpen one of these:");
     for (name, about) in [
         ("portal", "the connection portal: what ORCID is, and the button"),
-        ("wiki", "an old app that believes Remote-User; its front page is public"),
+        ("wiki", "an old app that believes Remote-User; its front page asks nobody"),
         ("repository", "an app that verifies a signed assertion; /deposit asks for more"),
     ] {
         if let Some(url) = addresses.sites.get(name) {

@@ -81,7 +81,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response<Full<Bytes>> {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <link rel=\"icon\" href=\"data:,\"><title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.6 Georgia,serif;max-width:44rem;margin:2rem auto;padding:0 1rem}}\
          nav a{{margin-inline-end:1rem}}table{{border-collapse:collapse}}td,th{{border:1px solid;padding:.2rem .6rem;text-align:start;overflow-wrap:anywhere}}\
-         textarea,input{{font:inherit;inline-size:100%;box-sizing:border-box}}button{{font:inherit}}footer{{margin-top:3rem;opacity:.75}}</style></head>\
+         textarea,input{{font:inherit;inline-size:100%;box-sizing:border-box}}button{{font:inherit}}form{{margin-block:1rem}}footer{{margin-top:3rem;opacity:.75}}</style></head>\
          <body>{body}</body></html>"
     );
     let mut response = Response::new(Full::new(Bytes::from(html)));
@@ -152,11 +152,12 @@ async fn wiki_answer(request: Request<Incoming>, entries: Entries) -> Response<F
             &format!(
                 "<h1>Campus wiki</h1><p>A program from 2004. It knows nothing of ORCID; it greets whoever the header \
                  <code>Remote-User</code> names.</p><p>{}</p><nav><a href=\"/guestbook\">Guest book</a>\
-                 <a href=\"/pages/start?from=front\">A page for signed-in readers</a><a href=\"/.lychgate/sign-out\">Sign out</a></nav>",
-                user.map_or("You are reading as a guest.".to_owned(), |user| format!(
-                    "Hello, <b>{}</b>.",
-                    escape(&user)
-                ))
+                 <a href=\"/pages/start?from=front\">A page for signed-in readers</a>{}</nav>",
+                match &user {
+                    Some(user) => format!("Hello, <b>{}</b>.", escape(user)),
+                    None => "You are reading as a guest.".to_owned(),
+                },
+                if user.is_some() { "<a href=\"/.lychgate/sign-out\">Sign out</a>" } else { "" }
             ),
         ),
         (_, _, Some(user)) => {

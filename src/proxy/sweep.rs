@@ -5,7 +5,7 @@ use super::door::{OpenRequests, Standing};
 use super::shared::Shared;
 use crate::policy::{Decision, Facts, decide};
 use crate::session::Standings;
-use crate::vault::LiveSession;
+use crate::vault::{HashedSessionKey, LiveSession};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,12 +29,21 @@ pub(super) async fn run(shared: Arc<Shared>, open: Arc<OpenRequests>) {
     }
 }
 
+/// Memory answers here; a store that has to be asked is asked elsewhere.
+async fn standing_of(shared: &Shared, key: HashedSessionKey) -> Standings {
+    if let Some(known) = shared.sessions.standing_in_memory(&key) {
+        return known;
+    }
+    let sessions = shared.sessions.clone();
+    shared.background.spawn(async move { sessions.standing(key).await }).await.unwrap_or(Standings::Unknown)
+}
+
 /// Asks the policy in force now about the session as it is now. A store that cannot say leaves the
 /// exchange open until it can: it was admitted, and nothing new is granted by keeping it.
 async fn still_admitted(shared: &Shared, standing: &Standing) -> bool {
     let live: Option<Arc<LiveSession>> = match standing.session {
         None => None,
-        Some(key) => match shared.sessions.standing(key).await {
+        Some(key) => match standing_of(shared, key).await {
             Standings::Live(live) => Some(live),
             Standings::Ended => return false,
             Standings::Unknown => return true,

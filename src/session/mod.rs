@@ -106,15 +106,22 @@ impl Sessions {
         tokio::time::timeout(DEADLINE, flight).await.map_err(|_| SessionFault::TooSlow)?
     }
 
-    /// Whether a session that was found at its door earlier still stands. Asked for open connections, which
-    /// count as use.
+    /// Whether a session that was found at its door earlier still stands, as far as memory knows. Asked
+    /// for open exchanges again and again; counts as no use.
+    pub fn standing_in_memory(&self, key: &HashedSessionKey) -> Option<Standings> {
+        match self.vault.peek(key) {
+            Warm::Live(live) => Some(Standings::Live(live)),
+            Warm::Gone => Some(Standings::Ended),
+            Warm::Cold => None,
+        }
+    }
+
+    /// The same, from the store if need be: not for a listener core.
     pub async fn standing(&self, key: HashedSessionKey) -> Standings {
-        let read = match self.vault.peek(&key) {
-            Warm::Live(live) => Ok(Some(live)),
-            Warm::Gone => Ok(None),
-            Warm::Cold => self.read(key).await,
-        };
-        match read {
+        if let Some(known) = self.standing_in_memory(&key) {
+            return known;
+        }
+        match self.read(key).await {
             Ok(Some(live)) => Standings::Live(live),
             Ok(None) => Standings::Ended,
             Err(fault) => {

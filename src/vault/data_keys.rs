@@ -7,6 +7,7 @@ mod keeper;
 
 use super::bounded::Bounded;
 use super::cipher::Cipher;
+use super::key_ring::KeyId;
 use super::names::Locator;
 use super::seal::{self, Keys};
 use super::trees::Address;
@@ -115,17 +116,19 @@ impl DataKeys {
         let erased = RwLock::new(Erased::load(vault)?);
         let cache = (0..SHARDS).map(|_| Mutex::new(Bounded::new(CACHED / SHARDS))).collect();
         let shared = Arc::new(Shared { directory, store_id, keys, chance, cache, erased });
-        for bucket in 0..BUCKETS {
-            // Fails now rather than at some researcher's next visit when a key has been dropped too soon.
-            bucket::is_stale(&shared.directory, bucket, &shared.keys)?;
-        }
         let (requests, queue) = mpsc::channel(QUEUE);
         let keeper = Keeper::new(shared.clone());
         let keeper = std::thread::Builder::new()
             .name("vault-people".to_owned())
             .spawn(move || keeper.run(queue))
             .map_err(|fault| VaultFault::Store { what: format!("no thread for its data keys: {fault}") })?;
-        Ok(Self { shared, requests: RwLock::new(Some(requests)), keeper: Mutex::new(Some(keeper)) })
+        let people = Self { shared, requests: RwLock::new(Some(requests)), keeper: Mutex::new(Some(keeper)) };
+        // Fails now rather than at some researcher's next visit when a key has been dropped too soon.
+        let ring: Vec<KeyId> = people.shared.keys.shown().iter().map(|key| key.id).collect();
+        match people.lacking(&ring)? {
+            None => Ok(people),
+            Some((path, id)) => Err(VaultFault::KeyDropped { what: path.display().to_string(), id: id.to_string() }),
+        }
     }
 
     /// The person's key, if they have one. Reads a small file when it is not in memory.
@@ -153,6 +156,17 @@ impl DataKeys {
     /// Destroys the person's key, if they have one: nothing sealed under it can be read from then on.
     pub(super) async fn erase(&self, person: Locator) -> Result<(), VaultFault> {
         self.ask(|answer| Request::Erase { person, answer }).await
+    }
+
+    /// The first bucket, if any, that lies under a key which is not among `ring`, and that key.
+    pub(super) fn lacking(&self, ring: &[KeyId]) -> Result<Option<(PathBuf, KeyId)>, VaultFault> {
+        for bucket in 0..BUCKETS {
+            let sealed_with = bucket::sealed_with(&self.shared.directory, bucket)?;
+            if let Some(id) = sealed_with.filter(|id| !ring.contains(id)) {
+                return Ok(Some((bucket::path(&self.shared.directory, bucket), id)));
+            }
+        }
+        Ok(None)
     }
 
     /// Has the keeper seal anew, in its own time, what is not under the active key.

@@ -175,7 +175,10 @@ impl Journal {
             file.sync_data()
         };
         if let Err(fault) = write(&self.file) {
-            self.cut().map_err(|again| VaultFault::Store { what: format!("the journal: {again}") })?;
+            let uncertain = |again| VaultFault::Store {
+                what: format!("the journal could be neither written ({fault}) nor cut back ({again})"),
+            };
+            self.cut().map_err(uncertain)?;
             return Err(VaultFault::NoRoom { what: format!("the journal: {fault}") });
         }
         self.end += frame.bytes.len() as u64;
@@ -205,6 +208,12 @@ impl Journal {
     ) -> Result<Mark, VaultFault> {
         *self = Self::write_new(self.identity.clone(), self.generation + 1, rows)?;
         Ok(self.mark())
+    }
+
+    /// Appends to `file` from now on, whatever that is.
+    #[cfg(test)]
+    pub(super) fn divert(&mut self, file: File) {
+        self.file = file;
     }
 
     pub(super) fn path(&self) -> &Path {

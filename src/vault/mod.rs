@@ -169,9 +169,10 @@ impl Vault {
         };
         let ring = KeyRing::load(&self.settings.key_file)?.ok_or_else(missing)?;
         let core = &self.core;
-        let active = core.keys.active();
-        if !ring.keys.iter().any(|key| key.id == active) {
-            return Err(VaultFault::KeyDropped { what: "the vault".to_owned(), id: active.to_string() });
+        let ids: Vec<KeyId> = ring.keys.iter().map(|key| key.id).collect();
+        let lacking = Some(core.keys.active()).filter(|id| !ids.contains(id));
+        if let Some(id) = lacking.or(core.people.lacking(&ids)?.map(|(_, id)| id)) {
+            return Err(VaultFault::KeyDropped { what: "a part of the vault".to_owned(), id: id.to_string() });
         }
         core.keys.change(&ring);
         core.names.save(&self.settings.directory, &core.keys, &self.store_id)?;

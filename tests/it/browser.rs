@@ -174,6 +174,8 @@ async fn a_first_visit_leads_through_denying_and_reconsidering_back_to_the_deep_
     Scene::assert_same(&chromium.url().await[..scene.own("sign-in").len()], &scene.own("sign-in"));
     scene.says(&["Sign in to Campus wiki", "Lychgate University", "SIMULATED", "What is ORCID?"]).await;
     scene.shot("2-sign-in").await.assert_well_made().await;
+    let in_sight = "return document.querySelector('a.button').getBoundingClientRect().bottom <= innerHeight";
+    assert_eq!(chromium.script(in_sight).await, true, "nobody has to look for the button");
     scene.assert_console_empty().await;
 
     chromium.click("Create or connect your ORCID iD").await;
@@ -204,6 +206,9 @@ async fn a_first_visit_leads_through_denying_and_reconsidering_back_to_the_deep_
         .await
         .shot("7-there")
         .await;
+
+    chromium.click("Front page").await;
+    scene.says(&["Hello, 0009-9999-0000-0019."]).await;
 
     // The other host asks nobody anything.
     let browse = scene.repository("browse?x=1");

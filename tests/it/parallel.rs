@@ -60,7 +60,10 @@ async fn j15_six_tabs_finish_their_own_sign_ins_in_any_order() {
     let browser = campus.browser();
     let mut backs = Vec::new();
     for n in 0..6 {
-        backs.push((format!("{LOANS}?tab={n}"), agreed(&browser, &format!("{LOANS}?tab={n}"), &people::ordinary()).await));
+        backs.push((
+            format!("{LOANS}?tab={n}"),
+            agreed(&browser, &format!("{LOANS}?tab={n}"), &people::ordinary()).await,
+        ));
     }
     assert_eq!(attempts(&browser), 6);
     for at in [3, 0, 5, 1, 4, 2] {
@@ -150,7 +153,8 @@ async fn j15_the_back_button_leads_forward() {
     }
     assert_eq!((campus.simulator.calls("token"), session(&browser, LIBRARY).is_some()), (exchanged, held.is_some()));
     // "Authorize" pressed again on a page of ORCID from before: a second code for an attempt that is over.
-    let code = with_query(CALLBACK, &[("code", "zzz"), ("state", &crate::sign_in_attacks::parameter(&consent, "state"))]);
+    let code =
+        with_query(CALLBACK, &[("code", "zzz"), ("state", &crate::sign_in_attacks::parameter(&consent, "state"))]);
     browser.open(&code).await.assert_status(200);
     go_on(browser.open(start.as_str()).await).await.assert_status(200).assert_at(&format!("{LOANS}?x=1"));
     campus.close().await;
@@ -233,9 +237,8 @@ async fn j15_b12_a_sign_in_left_for_an_hour_starts_again_at_the_same_page() {
 async fn j15_two_sites_in_two_tabs_need_one_sign_in() {
     let campus = Campus::open().await;
     let browser = campus.browser();
-    let (library, repository) = tokio::join!(browser.open(LOANS), async {
-        browser.open(&format!("{REPOSITORY}/browse?x=2")).await
-    });
+    let (library, repository) =
+        tokio::join!(browser.open(LOANS), async { browser.open(&format!("{REPOSITORY}/browse?x=2")).await });
     people::arrive(library, &people::ordinary()).await.assert_status(200).assert_at(LOANS);
     // The other tab was left at its sign-in page; reloaded, it goes straight on.
     let asked = campus.simulator.calls("authorize");

@@ -211,7 +211,8 @@ async fn t05_long_targets_travel_or_wait_and_longer_ones_are_given_up_whole_and_
         forget(&browser, LIBRARY);
         let target = format!("/loans?q={}", "x".repeat(length - 9));
         let page = browser.get(&format!("{LIBRARY}/")).target(&target).follow().await;
-        let waiting = browser.cookies(LIBRARY).into_iter().filter(|cookie| cookie.name.contains("lychgate-to-")).count();
+        let waiting =
+            browser.cookies(LIBRARY).into_iter().filter(|cookie| cookie.name.contains("lychgate-to-")).count();
         assert_eq!(waiting > 0, length > 1_024 || waiting > 0, "{length} bytes are too long to travel");
         people::arrive(page, &person).await.assert_status(200);
         assert_eq!(campus.library().last_request().target, target, "{length}");
@@ -240,7 +241,8 @@ async fn t01_a_sealed_target_that_was_changed_or_made_elsewhere_is_none() {
     let away = browser.get(&format!("{LIBRARY}/loans?id=7")).send().await.location().unwrap();
     let arrival = parameter(&away, "arrival");
     let foreign = other.browser().get(&format!("{LIBRARY}/loans?id=7")).send().await.location().unwrap();
-    let mut bad = vec![parameter(&foreign, "arrival"), arrival[1..].to_owned(), arrival[..arrival.len() - 1].to_owned()];
+    let mut bad =
+        vec![parameter(&foreign, "arrival"), arrival[1..].to_owned(), arrival[..arrival.len() - 1].to_owned()];
     for at in (0..arrival.len()).step_by(arrival.len() / 12) {
         let other = if &arrival[at..=at] == "A" { "B" } else { "A" };
         bad.push(format!("{}{other}{}", &arrival[..at], &arrival[at + 1..]));

@@ -271,7 +271,12 @@ async fn t87_what_operators_ask_is_not_answered_in_public() {
     for path in ["metrics", "health", "ready", "debug/pprof", "admin", "status"] {
         for prefix in ["", ".lychgate/"] {
             for browser in [&browser, &member] {
-                browser.get(&format!("{SIGN_IN}/{prefix}{path}")).send().await.assert_status(404).assert_lacks("lychgate_");
+                browser
+                    .get(&format!("{SIGN_IN}/{prefix}{path}"))
+                    .send()
+                    .await
+                    .assert_status(404)
+                    .assert_lacks("lychgate_");
             }
         }
         browser.get(&format!("{LIBRARY}/.lychgate/{path}")).send().await.assert_status(404).assert_lacks("lychgate_");

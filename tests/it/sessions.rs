@@ -258,7 +258,8 @@ async fn t67_a_cookie_that_was_tampered_with_is_no_cookie() {
         format!("{}{other}{}", &own[..at], &own[at + 1..]).into_bytes()
     };
     let mut bad: Vec<Vec<u8>> = [0, 5, 13, 26, 27, 35, 41].map(flip).into();
-    for text in ["", "-1", "0", "null", "%00", "../../../../etc/passwd", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+    for text in ["", "-1", "0", "null", "%00", "../../../../etc/passwd", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+    {
         bad.push(text.into());
     }
     bad.extend([own[1..].into(), own[..42].into(), format!("{own}=").into(), format!("{own}A").into()]);
@@ -420,7 +421,11 @@ async fn t69_all_devices_means_all_of_this_person_and_nobody_else() {
     let (here, there) = (member(&campus, &people::ordinary()).await, member(&campus, &people::ordinary()).await);
     let other = member(&campus, &people::from_afar()).await;
     let (kept_here, kept_there) = (sessions(&here), sessions(&there));
-    here.open(&format!("{SIGN_IN}/.lychgate/sign-out")).await.press("all sites in this browser").await.assert_status(200);
+    here.open(&format!("{SIGN_IN}/.lychgate/sign-out"))
+        .await
+        .press("all sites in this browser")
+        .await
+        .assert_status(200);
     for (host, value) in &kept_there {
         assert!(opens(&campus, host, value).await, "{host}: another browser of the same person goes on");
     }

@@ -53,7 +53,9 @@ async fn j5_a_ticket_in_another_browser_signs_nobody_in_and_is_not_used_up_by_it
     answer.assert_status(303);
     assert_no_session(&answer, &victim);
     let page = answer.follow().await;
-    page.assert_status(200).assert_says("Create or connect your ORCID iD").assert_lacks(people::ordinary().orcid.as_str());
+    page.assert_status(200)
+        .assert_says("Create or connect your ORCID iD")
+        .assert_lacks(people::ordinary().orcid.as_str());
     assert_eq!(page.url.host_str(), Some("gate.campus.example"));
     // The attacker's own session in a victim who is signed in: the victim stays who they are.
     let other = campus.browser();

@@ -1,6 +1,7 @@
 //! One bucket file: some of the researchers' data keys, sealed as a whole under the ring. And the list
 //! of the erased. Used by the data keys' own thread and their readers.
 
+use crate::vault::key_ring::KeyId;
 use crate::vault::names::Locator;
 use crate::vault::seal::{self, Keys};
 use crate::vault::{VaultFault, files};
@@ -61,23 +62,16 @@ pub(super) fn sealed(entries: &[Entry], bucket: u16, keys: &Keys, store_id: &[u8
     keys.seal_bytes(&place(store_id, bucket), &seal::encode(&entries))
 }
 
-/// Whether a bucket must be sealed anew because its key is no longer the active one.
-pub(super) fn is_stale(directory: &Path, bucket: u16, keys: &Keys) -> Result<bool, VaultFault> {
+/// The ring key a bucket lies under; `None` if there is no such bucket.
+pub(super) fn sealed_with(directory: &Path, bucket: u16) -> Result<Option<KeyId>, VaultFault> {
     let path = path(directory, bucket);
     if !files::exists(&path)? {
-        return Ok(false);
+        return Ok(None);
     }
     let mut head = [0; 5];
     let read = std::fs::File::open(&path).and_then(|mut file| file.read_exact(&mut head));
     read.map_err(VaultFault::file("read", &path))?;
-    let id = seal::sealed_with(WHAT, &head)?;
-    if id == keys.active() {
-        return Ok(false);
-    }
-    match keys.shown().iter().any(|key| key.id == id) {
-        true => Ok(true),
-        false => Err(VaultFault::KeyDropped { what: path.display().to_string(), id: id.to_string() }),
-    }
+    seal::sealed_with(WHAT, &head).map(Some)
 }
 
 /// Persons and the data keys of theirs that were destroyed. A key on the list is never used again,

@@ -155,8 +155,11 @@ impl Keeper {
         let end = BUCKETS.min(self.reseal_from + 16);
         let mut stale = BTreeMap::new();
         for bucket in self.reseal_from..end {
-            let entries = bucket::is_stale(&self.shared.directory, bucket, &self.shared.keys)
-                .and_then(|stale| if stale { self.shared.read(bucket).map(Some) } else { Ok(None) });
+            let active = self.shared.keys.active();
+            let entries = bucket::sealed_with(&self.shared.directory, bucket).and_then(|id| match id {
+                Some(id) if id != active => self.shared.read(bucket).map(Some),
+                _ => Ok(None),
+            });
             match entries {
                 Ok(Some(entries)) => drop(stale.insert(bucket, entries)),
                 Ok(None) => {}

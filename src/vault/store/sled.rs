@@ -88,22 +88,29 @@ impl SledStore {
     }
 }
 
+/// Why a scan failed: by sled, or by what it found.
+enum ScanFault {
+    Sled(sled::Error),
+    Row(VaultFault),
+}
+
 fn scan(
     db: &Db,
     prefix: &Address,
     after: Option<&Address>,
     limit: usize,
-) -> Result<Vec<(Address, Vec<u8>)>, Result<sled::Error, VaultFault>> {
+) -> Result<Vec<(Address, Vec<u8>)>, ScanFault> {
     // The smallest key behind `after` is `after` with a zero byte appended.
     let start = after.map_or_else(|| prefix.bytes().to_vec(), |after| [after.bytes(), &[0]].concat());
     let mut rows = Vec::new();
     for row in db.range(start..).take(limit) {
-        let (key, stored) = row.map_err(Ok)?;
+        let (key, stored) = row.map_err(ScanFault::Sled)?;
         if !key.starts_with(prefix.bytes()) {
             break;
         }
-        let address = Address::from_bytes(&key).ok_or(Err(VaultFault::Unreadable { what: "a row's address" }))?;
-        rows.push((address, group::unwrap(&stored).map_err(Err)?.to_vec()));
+        let address =
+            Address::from_bytes(&key).ok_or(ScanFault::Row(VaultFault::Unreadable { what: "a row's address" }))?;
+        rows.push((address, group::unwrap(&stored).map_err(ScanFault::Row)?.to_vec()));
     }
     Ok(rows)
 }
@@ -133,7 +140,10 @@ impl Store for SledStore {
             Ok(runtime) => runtime.spawn_blocking(work).await.map_err(|_| VaultFault::Closed)?,
             Err(_) => work(),
         };
-        rows.map_err(|fault| fault.map_or_else(|own| own, |sled| self.shared.sled_failed(&sled)))
+        rows.map_err(|fault| match fault {
+            ScanFault::Sled(fault) => self.shared.sled_failed(&fault),
+            ScanFault::Row(fault) => fault,
+        })
     }
 
     async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, VaultFault> {

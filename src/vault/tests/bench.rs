@@ -99,8 +99,9 @@ pub(super) fn scopes(text: &str) -> ScopeSet {
     text.parse().unwrap()
 }
 
+/// An iD, or whoever else.
 pub(super) fn subject(who: &str) -> Subject {
-    Subject::Orcid(who.parse::<OrcidId>().unwrap())
+    who.parse::<OrcidId>().map_or_else(|_| Subject::Foreign(who.to_owned()), Subject::Orcid)
 }
 
 pub(super) fn connection_key(who: &str) -> ConnectionKey {

@@ -123,10 +123,9 @@ impl Writer {
             return Ok(());
         }
         if !kept.is_empty() {
-            let mark = self.journal.append(&kept).inspect_err(|fault| {
-                if matches!(fault, VaultFault::Store { .. }) {
-                    self.shared.fail(fault.to_string());
-                }
+            let mark = self.journal.append(&kept).map_err(|fault| match fault {
+                VaultFault::Store { what } => self.shared.fail(what),
+                other => other,
             })?;
             rows.insert(trees::journal_mark(), Some(group::wrap(&mark.bytes(), None)));
         }

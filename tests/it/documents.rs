@@ -1,0 +1,94 @@
+//! Documents and code may not drift apart: every metric, address, verb and ready-line part is documented,
+//! and once.
+
+use std::path::Path;
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
+}
+
+/// First cells of the rows of all tables, without backticks.
+fn first_cells(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .filter_map(|line| line.split(" |").next())
+        .map(|cell| cell.replace('`', ""))
+        .collect()
+}
+
+#[test]
+fn every_metric_is_documented_once_and_no_other() {
+    let cells = first_cells(&document("docs/OPERATIONS.md"));
+    let documented: Vec<&String> = cells.iter().filter(|cell| cell.starts_with("lychgate_")).collect();
+    let known: Vec<&str> = lychgate::metrics::NAMES.iter().map(|(name, _)| *name).collect();
+    for name in &known {
+        assert_eq!(documented.iter().filter(|cell| cell == &name).count(), 1, "{name} in docs/OPERATIONS.md");
+    }
+    for name in documented {
+        assert!(known.contains(&name.as_str()), "docs/OPERATIONS.md documents {name}, which does not exist");
+    }
+}
+
+#[test]
+fn every_own_address_is_documented() {
+    let source = document("src/signin/settings.rs");
+    let documents = document("docs/OPERATIONS.md") + &document("docs/HEADERS.md");
+    let addresses: Vec<&str> = source
+        .lines()
+        .filter(|line| line.contains("const ") && line.contains("\"/.lychgate/"))
+        .filter_map(|line| line.split('"').nth(1))
+        .collect();
+    assert!(addresses.len() >= 10, "the addresses are no longer where this test looks: {addresses:?}");
+    for address in addresses {
+        let short = address.trim_start_matches("/.lychgate/").trim_end_matches('/');
+        assert!(documents.contains(short), "{address} is not documented");
+    }
+}
+
+#[test]
+fn every_verb_is_documented() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_lychgate")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let verbs: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+        .collect();
+    assert!(verbs.len() >= 6, "{help}");
+    let documented = document("docs/OPERATIONS.md");
+    for verb in verbs {
+        assert!(documented.contains(&format!("`lychgate {verb}")), "the verb {verb} is not documented");
+    }
+}
+
+#[test]
+fn documents_link_to_files_that_exist() {
+    for name in [
+        "README.md",
+        "docs/ARCHITECTURE.md",
+        "docs/CONFIGURATION.md",
+        "docs/POLICIES.md",
+        "docs/HEADERS.md",
+        "docs/SECURITY.md",
+        "docs/OPERATIONS.md",
+        "docs/CHANGELOG.md",
+        "tests/README.md",
+        "certs/README.md",
+        "policies/README.md",
+    ] {
+        let text = document(name);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let folder = folder.parent().unwrap();
+        for part in text.split("](").skip(1) {
+            let target = part.split(')').next().unwrap_or_default().split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            assert!(folder.join(target).exists(), "{name} links to {target}, which does not exist");
+        }
+    }
+}
