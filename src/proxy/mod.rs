@@ -273,6 +273,25 @@ impl Gate {
     }
 }
 
+/// More interim answers (1xx) than this to one request are a storm (T81).
+const MOST_INTERIM: usize = 32;
+
+/// Refuses a switch of protocols that the visitor did not ask for, and endless interim answers: the
+/// engine's read limit starts anew with each.
+fn check_interim(answer: &ResponseHeader, passage: &mut Passage) -> pingora::Result<()> {
+    if !answer.status.is_informational() {
+        return Ok(());
+    }
+    passage.interim += 1;
+    let unasked = answer.status == http::StatusCode::SWITCHING_PROTOCOLS
+        && !passage.visit.as_ref().is_some_and(|visit| visit.is_upgrade);
+    if unasked || passage.interim > MOST_INTERIM {
+        let why = if unasked { "101 to a request without upgrade" } else { "too many interim answers" };
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
+    }
+    Ok(())
+}
+
 /// Whether a canonical path is one of ours on every host.
 fn is_own(path: &str) -> bool {
     path == "/.lychgate" || path.starts_with("/.lychgate/")
@@ -376,6 +395,7 @@ impl ProxyHttp for Gate {
         answer: &mut ResponseHeader,
         passage: &mut Passage,
     ) -> pingora::Result<()> {
+        check_interim(answer, passage)?;
         let (Some(admission), Some(policies)) = (&passage.admission, &passage.policies) else { return Ok(()) };
         let personal = admission.rule().access != Access::Public;
         headers::tame_answer(answer, admission.site(), policies.reserved(), personal)
@@ -444,7 +464,9 @@ impl Gate {
     /// Sends the page for a failure if the visitor can still be told; returns the status for the log.
     async fn tell(&self, session: &mut Session, notice: Option<Notice>, incident: IncidentId) -> u16 {
         let Some(notice) = notice else { return 0 };
-        if session.response_written().is_some() {
+        // Interim answers went before; a page can still follow, but not into an upgraded connection.
+        let told = |header: &ResponseHeader| !header.status.is_informational() || header.status == 101;
+        if session.response_written().is_some_and(told) {
             return 0;
         }
         let answer = self.shared.notice(notice, Some(incident));

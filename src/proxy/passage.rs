@@ -24,6 +24,8 @@ pub struct Passage {
     pub incident: Option<IncidentId>,
     pub body_seen: u64,
     pub attempts: usize,
+    /// Interim answers (1xx) of the app so far.
+    pub interim: usize,
     pub body_too_large: bool,
     /// Dropped with the passage: the request leaves the list of open ones.
     pub listed: Option<Listed>,
@@ -42,6 +44,7 @@ impl Passage {
             incident: None,
             body_seen: 0,
             attempts: 0,
+            interim: 0,
             body_too_large: false,
             listed: None,
         }

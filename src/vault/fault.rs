@@ -98,4 +98,21 @@ impl VaultFault {
         let path = path.to_owned();
         move |source| Self::File { doing, path, source }
     }
+
+    /// The same fault once more, for several callers that wait for one write.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::File { doing, path, source } => {
+                let source = io::Error::new(source.kind(), source.to_string());
+                Self::File { doing, path: path.clone(), source }
+            }
+            Self::Damaged { path, what, remedy } => Self::Damaged { path: path.clone(), what: what.clone(), remedy },
+            Self::KeyDropped { what, id } => Self::KeyDropped { what: what.clone(), id: id.clone() },
+            Self::NoRoom { what } => Self::NoRoom { what: what.clone() },
+            Self::Unreadable { what } => Self::Unreadable { what },
+            Self::Closed => Self::Closed,
+            Self::Store { what } => Self::Store { what: what.clone() },
+            other => Self::Store { what: other.to_string() },
+        }
+    }
 }

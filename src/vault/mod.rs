@@ -182,7 +182,7 @@ impl Vault {
     }
 
     /// Finishes what was handed in, flushes, and gives the directory free: it can be opened again at
-    /// once. Blocks. Every later call fails with [`VaultFault::Closed`].
+    /// once. Blocks. Every later call that needs the store fails with [`VaultFault::Closed`].
     pub fn close(&self) {
         self.housekeeping.close();
         self.core.people.close();

@@ -124,7 +124,8 @@ impl Rebuilding<'_> {
 
     /// The store is whole, the journal is gone: it is written anew from the store.
     fn rewrite_journal(&self, store: Opening, applied: Option<Mark>) -> Result<(Opening, Journal), VaultFault> {
-        tracing::error!(path = %self.identity.path.display(), "the journal is missing; a new one is written from the store");
+        let path = self.identity.path.display();
+        tracing::error!(%path, "the journal is missing; a new one is written from the store");
         let generation = applied.map_or(1, |mark| mark.generation + 1);
         let journal = Journal::write_new(self.identity.clone(), generation, store.rows(&trees::connections()))?;
         self.stamp(&store, journal.mark())?;

@@ -93,7 +93,7 @@ impl Vault {
             let at = trees::revocation(now.plus(pause(queued.attempts)), core.chance.bytes());
             batch.put(at.clone(), core.keys.seal_record(&at, &queued));
         } else {
-            tracing::error!(client = %queued.key.client, "a token could not be revoked in three months and is given up");
+            tracing::error!(client = %queued.key.client, "a token could not be revoked for three months: given up");
         }
         // A conflict means that somebody else has dealt with it.
         match core.store.write(batch).await? {

@@ -18,5 +18,7 @@ mod scripts;
 mod sessions;
 mod sign_in_attacks;
 mod step_up;
+mod streams;
 mod tickets;
+mod upstream;
 mod vault_faults;

@@ -79,10 +79,10 @@ impl Keeper {
                     let entries = changes.buckets.get(&bucket_of(person));
                     let made = || entries?.iter().find(|entry| entry.person == person.0);
                     let key = || made().map(|entry| Arc::new(DataKey::new(entry))).ok_or(VaultFault::Closed);
-                    let _ = answer.send(done.as_ref().map_err(again).and_then(|()| key()));
+                    let _ = answer.send(done.as_ref().map_err(VaultFault::again).and_then(|()| key()));
                 }
                 Request::Erase { answer, .. } | Request::Reseal { answer } => {
-                    let _ = answer.send(done.as_ref().map_err(again).copied());
+                    let _ = answer.send(done.as_ref().map_err(VaultFault::again).copied());
                 }
             }
         }
@@ -173,8 +173,4 @@ impl Keeper {
             tracing::error!(%fault, "data keys stay sealed under an older key until the next start");
         }
     }
-}
-
-fn again(fault: &VaultFault) -> VaultFault {
-    VaultFault::NoRoom { what: fault.to_string() }
 }

@@ -97,7 +97,7 @@ impl Writer {
         for (answer, outcome) in answers {
             // Even a conflict may rest on an earlier member of the group, so it waits and fails with it.
             let outcome = match (&stored, outcome) {
-                (Err(fault), Ok(_)) => Err(again(fault)),
+                (Err(fault), Ok(_)) => Err(fault.again()),
                 (_, outcome) => outcome,
             };
             let _ = answer.send(outcome);
@@ -202,14 +202,5 @@ impl Writer {
                 tracing::warn!(%fault, path = %self.journal.path().display(), "cannot rewrite the journal; it goes on growing");
             }
         }
-    }
-}
-
-/// One fault for many callers.
-fn again(fault: &VaultFault) -> VaultFault {
-    match fault {
-        VaultFault::NoRoom { what } => VaultFault::NoRoom { what: what.clone() },
-        VaultFault::Store { what } => VaultFault::Store { what: what.clone() },
-        other => VaultFault::Store { what: other.to_string() },
     }
 }
