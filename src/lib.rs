@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod orcid;
 pub mod pages;
 pub mod policy;
+pub mod small_http;
 pub mod tls;
 pub mod vault;
 

@@ -2,59 +2,30 @@
 //! It never shares a socket with the gate (T87).
 
 use crate::metrics::Metrics;
+use crate::small_http::{self, Answerer};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// Asks the parts of the gate whether it can serve; the text says what is wrong.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// Connections at once: a scraper and a few probes.
 const MOST: usize = 64;
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves until `stop` turns true. `listener` is bound and non-blocking.
 pub async fn run(
     listener: TcpListener,
     metrics: Arc<Metrics>,
     ready: Readiness,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let room = Arc::new(Semaphore::new(MOST));
-    loop {
-        let accepted = tokio::select! {
-            _ = stop.changed() => return Ok(()),
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((tcp, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        let Ok(place) = room.clone().try_acquire_owned() else { continue };
-        let (metrics, ready) = (metrics.clone(), ready.clone());
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = answer(&request, &metrics, &ready);
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let serve = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .max_buf_size(16 * 1024)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(tcp), service);
-            let _ = tokio::time::timeout(PATIENCE, serve).await;
-            drop(place);
-        });
-    }
+    let answer: Answerer = Arc::new(move |request| answer(request, &metrics, &ready));
+    small_http::serve(listener, MOST, answer, stop).await
 }
 
 fn answer(request: &Request<Incoming>, metrics: &Metrics, ready: &Readiness) -> Response<Full<Bytes>> {

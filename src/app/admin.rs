@@ -2,24 +2,20 @@
 //! a running gate; it shares no listener with anything else.
 
 use super::reload::Reloader;
+use crate::small_http::{self, Answerer};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
-use std::convert::Infallible;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 const MOST: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A bound socket; its file goes with it.
 pub(super) struct AdminSocket {
@@ -60,6 +56,7 @@ impl AdminSocket {
         reloader: Arc<Reloader>,
         mut stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
+        let answerer: Answerer = Arc::new(move |request| answer(request, &status, &reloader));
         let owner = std::fs::metadata(&self.path)?.uid();
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
         let room = Arc::new(Semaphore::new(MOST));
@@ -75,18 +72,9 @@ impl AdminSocket {
                 continue;
             }
             let Ok(place) = room.clone().try_acquire_owned() else { continue };
-            let (status, reloader) = (status.clone(), reloader.clone());
+            let answer = answerer.clone();
             tokio::spawn(async move {
-                let service = service_fn(move |request| {
-                    let answer = answer(&request, &status, &reloader);
-                    async move { Ok::<_, Infallible>(answer) }
-                });
-                let serve = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(PATIENCE)
-                    .keep_alive(false)
-                    .serve_connection(TokioIo::new(stream), service);
-                let _ = tokio::time::timeout(PATIENCE, serve).await;
+                small_http::serve_one(stream, answer).await;
                 drop(place);
             });
         }

@@ -3,62 +3,30 @@
 
 use crate::domain::Host;
 use crate::domain::return_to::{ReturnTo, origin};
+use crate::small_http::{self, Answerer};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// Says whether a host is served by the gate.
 pub type KnownHost = Arc<dyn Fn(&Host) -> bool + Send + Sync>;
 
 /// Connections at once; plain HTTP is a courtesy, not a service.
 const MOST: usize = 1024;
-/// From accept to the end of the answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves until `stop` turns true. `listener` is bound and non-blocking.
 pub async fn run(
     listener: TcpListener,
     known: KnownHost,
     public_port: u16,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let room = Arc::new(Semaphore::new(MOST));
-    loop {
-        let accepted = tokio::select! {
-            _ = stop.changed() => return Ok(()),
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((tcp, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        let Ok(place) = room.clone().try_acquire_owned() else { continue };
-        let known = known.clone();
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = answer(&request, &known, public_port);
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let serve = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .max_buf_size(16 * 1024)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(tcp), service);
-            // Errors here are broken clients; there is nobody to tell.
-            let _ = tokio::time::timeout(PATIENCE, serve).await;
-            drop(place);
-        });
-    }
+    let answer: Answerer = Arc::new(move |request| answer(request, &known, public_port));
+    small_http::serve(listener, MOST, answer, stop).await
 }
 
 fn answer(request: &Request<Incoming>, known: &KnownHost, public_port: u16) -> Response<Full<Bytes>> {

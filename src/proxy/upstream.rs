@@ -10,6 +10,7 @@ use pingora::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -151,6 +152,9 @@ pub(super) async fn peer(
             peer.options.verify_hostname = !insecure_skip_verify;
             if let Some(file) = ca_file {
                 peer.options.ca = Some(authorities.of(file)?);
+                // The engine's pool does not tell authorities apart: a connection that one site's
+                // authority vouched for must not be lent to a site that trusts another.
+                peer.group_key = BuildHasherDefault::<DefaultHasher>::default().hash_one(file);
             }
             peer
         }

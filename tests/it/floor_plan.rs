@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The house, ground floor first. An import goes to a lower floor only; neighbours do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["domain"],
-    &["assertion", "config", "metrics", "orcid", "pages", "policy", "tls", "vault"],
+    &["assertion", "config", "metrics", "orcid", "pages", "policy", "small_http", "tls", "vault"],
     &["session", "tokens"],
     &["signin"],
     &["ops", "proxy"],

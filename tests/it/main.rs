@@ -10,6 +10,7 @@ mod documents;
 mod first_visit;
 mod floor_plan;
 mod headers;
+mod limits;
 mod outage;
 mod parallel;
 mod parser_corpus;

@@ -132,6 +132,9 @@ async fn t64_a_session_brought_along_is_never_the_one_given_and_ends() {
     let refused = victim.open(&format!("{LIBRARY}/admin/")).await;
     refused.assert_status(403).assert_says("Use another ORCID iD");
     let page = refused.click("Use another ORCID iD").await;
+    // ORCID's own session must not answer for whoever sits there now.
+    let asked = page.hops.iter().find(|hop| hop.url.path() == "/oauth/authorize").unwrap();
+    assert!(asked.url.query().unwrap().contains("prompt=login"), "{}", asked.url);
     let thanks = people::at_orcid(page, &people::ordinary(), true).await;
     thanks.assert_status(200).assert_says(people::ordinary().orcid.as_str());
     victim.open(LOANS).await.assert_status(200).assert_at(LOANS);

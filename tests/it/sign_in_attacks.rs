@@ -1,82 +1,21 @@
 //! What can be done to a sign-in on its way back from ORCID: T34-T48 and T84. Nothing but the browser that set
 //! out gets a session, a code is exchanged once, and every answer is a way onward.
 
+mod steps;
+
+pub(crate) use steps::*;
+
 use crate::campus::answer::Answer;
-use crate::campus::browser::Browser;
 use crate::campus::legacy_app::Behaviour;
-use crate::campus::people::{self, Person};
-use crate::campus::{Campus, LIBRARY, SIGN_IN};
+use crate::campus::people;
+use crate::campus::{Campus, LIBRARY, PORTAL, SIGN_IN};
 use http::Method;
 use lychgate::domain::StoppedClock;
-use lychgate::session::cookie::SESSION;
+use lychgate::simulator::{AccountState, seeded};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use url::Url;
 
-pub(crate) const CALLBACK: &str = "https://gate.campus.example/.lychgate/callback/campus";
 const LOANS: &str = "https://library.campus.example/loans?id=7";
-/// 2026-11-24, for clocks that stand still.
-pub(crate) const TODAY: i64 = 1_795_500_000;
-
-/// Where the button of a sign-in page leads.
-#[track_caller]
-pub(crate) fn start_of(page: &Answer) -> Url {
-    let links = page.page().links;
-    let found = links.iter().find(|link| link.href.contains("/.lychgate/sign-in/start"));
-    let found = found.unwrap_or_else(|| panic!("no way to sign in from here\n{}", page.story()));
-    page.url.join(&found.href).expect("our own links are addresses")
-}
-
-/// Through ORCID from an address that leads there, up to the callback's address, which is not opened.
-/// `decision` is the button pressed if ORCID asks.
-pub(crate) async fn through_orcid(browser: &Browser, to: &str, person: &Person, decision: &str) -> Url {
-    let mut answer = browser.get(to).send().await;
-    for _ in 0..8 {
-        answer = match answer.location() {
-            Some(next) if next.path().starts_with("/.lychgate/callback/") => return next,
-            Some(next) => browser.get(next.as_str()).send().await,
-            None if answer.text().contains("username-input") => {
-                let form = answer.form_with("Sign in to ORCID").fill("username", person.orcid.as_str());
-                form.fill("password", &person.password).pressed("Sign in to ORCID").send().await
-            }
-            None => answer.form_with(decision).pressed(decision).send().await,
-        };
-    }
-    panic!("ORCID does not send the browser back\n{}", answer.story());
-}
-
-/// The callback's address for a sign-in that `browser` began at `url` and `person` agreed to.
-pub(crate) async fn agreed(browser: &Browser, url: &str, person: &Person) -> Url {
-    let page = browser.open(url).await;
-    through_orcid(browser, start_of(&page).as_str(), person, "Authorize access").await
-}
-
-/// What a browser holds for `url`, as the `Cookie` header it would send.
-pub(crate) fn cookie_line(browser: &Browser, url: &str) -> String {
-    let pairs = browser.cookies(url).into_iter().map(|cookie| format!("{}={}", cookie.name, cookie.value));
-    pairs.collect::<Vec<_>>().join("; ")
-}
-
-/// The browser's session on the host of `url`.
-pub(crate) fn session(browser: &Browser, url: &str) -> Option<String> {
-    browser.cookie(&format!("{url}/"), SESSION)
-}
-
-/// The session an answer gives.
-pub(crate) fn given_session(answer: &Answer) -> Option<String> {
-    let start = format!("{SESSION}=");
-    let lines = answer.set_cookies();
-    let line = lines.iter().find(|line| line.starts_with(&start))?;
-    Some(line[start.len()..].split(';').next().unwrap_or_default().to_owned())
-}
-
-pub(crate) fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
-    Url::parse_with_params(url, pairs).expect("the test gives an address").to_string()
-}
-
-pub(crate) fn parameter(url: &Url, name: &str) -> String {
-    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t34_before_a_sign_in_the_app_is_not_asked_and_nothing_of_it_is_shown() {
@@ -433,5 +372,66 @@ async fn t48_every_page_of_ours_forbids_frames_inline_scripts_and_sniffing() {
     ] {
         assert_page_is_ours(&browser.open(&address).await);
     }
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b22_everybody_orcid_knows_arrives_whatever_their_record_looks_like() {
+    let campus = Campus::open().await;
+    for person in seeded().into_iter().filter(|person| person.state == AccountState::Active) {
+        let browser = campus.browser();
+        campus.sign_in(&browser, LOANS, &person).await.assert_status(200).assert_at(LOANS);
+        let seen = campus.library().last_request();
+        assert_eq!(seen.all("x-orcid-id"), [person.orcid.as_str()], "{}", person.about);
+        let names = seen.all("x-orcid-name").len();
+        assert_eq!(names, usize::from(person.public_name().is_some()), "{}", person.about);
+        browser.open(&format!("{SIGN_IN}/.lychgate/account")).await.assert_says(person.orcid.as_str());
+        let portal = browser.open(&format!("{PORTAL}/")).await.click("Create or connect your ORCID iD").await;
+        portal.assert_status(200).assert_at(&format!("{PORTAL}/")).assert_says(person.orcid.as_str());
+    }
+    // A locked record signs in at ORCID and is never sent back: nobody is signed in here, and nobody is stuck.
+    let locked = seeded().into_iter().find(|person| person.state == AccountState::Locked).unwrap();
+    let browser = campus.browser();
+    let page = browser.open(LOANS).await.click("Create or connect your ORCID iD").await;
+    people::at_orcid(page, &locked, true).await;
+    assert_eq!(session(&browser, SIGN_IN), None);
+    browser.open(LOANS).await.assert_status(200).assert_says("Create or connect your ORCID iD");
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t13_t84_a_name_made_of_markup_stays_a_name() {
+    let campus = Campus::open().await;
+    let person =
+        seeded().into_iter().find(|person| person.given.as_deref().is_some_and(|name| name.contains("onclick")));
+    let person = person.expect("somebody is called so");
+    let browser = campus.browser();
+    let back = agreed(&browser, LOANS, &person).await;
+    let connected = browser.open(back.as_str()).await;
+    let there = connected.click("Continue").await;
+    there.assert_status(200).assert_at(LOANS);
+    let mut pages = vec![connected];
+    for address in [
+        format!("{SIGN_IN}/.lychgate/account"),
+        format!("{SIGN_IN}/.lychgate/sign-out"),
+        format!("{LIBRARY}/.lychgate/sign-out"),
+        format!("{LIBRARY}/admin/"),
+        "https://repository.campus.example/deposit/x".to_owned(),
+    ] {
+        pages.push(browser.open(&address).await);
+    }
+    pages.push(browser.open(&format!("{PORTAL}/")).await.click("Create or connect your ORCID iD").await);
+    let name = person.public_name().unwrap();
+    for page in &pages {
+        page.assert_says(&name.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert!(page.page().tags.iter().all(|tag| tag.attribute("onclick").is_none()), "{}", page.story());
+        page.assert_lacks("<b onclick");
+    }
+    let seen = campus.library().requests().into_iter().find(|seen| seen.target.starts_with("/loans")).unwrap();
+    let sent = seen.header("x-orcid-name").expect("the name is handed over");
+    assert!(sent.bytes().all(|byte| byte.is_ascii_graphic()), "{sent}");
+    let read = percent_encoding::percent_decode_str(sent).decode_utf8().unwrap();
+    assert_eq!(read, name, "and can be read again");
+    assert!(seen.all("x-evil").is_empty());
     campus.close().await;
 }
