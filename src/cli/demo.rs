@@ -1,6 +1,6 @@
 //! `lychgate demo`: starts the sample world, says where to click, ends on Ctrl-C.
 
-use super::ready::{Person, Ready, Urls};
+use super::ready::{Person, Ready, Urls, absolute};
 use super::signals::{Asked, Signals};
 use super::{Answer, log, report};
 use crate::demo::{Demo, DemoSettings};
@@ -51,7 +51,7 @@ fn ready(demo: &Demo) -> Ready {
     let listeners = BTreeMap::from([
         ("gate", addresses.gate.to_string()),
         ("ops", addresses.ops.to_string()),
-        ("admin", addresses.admin.display().to_string()),
+        ("admin", absolute(&addresses.admin)),
     ]);
     let urls = Urls {
         sites: addresses.sites.clone(),

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  lychgate keys generate state/keys")]
+#[command(after_help = "Example:\n  lychgate keys generate config/vault.key")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

@@ -1,5 +1,6 @@
 //! Logs go to stderr: readable lines or JSON. The engine speaks the `log` crate and is bridged.
 
+use std::io::IsTerminal;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -18,7 +19,8 @@ pub fn may_speak(metadata: &Metadata<'_>) -> bool {
 pub(super) fn start(level: &str, json: bool) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level)
         .map_err(|fault| anyhow::anyhow!("log.level `{level}` is not a log filter: {fault}"))?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // Colours are for eyes: in a file or a journal they are litter.
+    let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if json { lines.json().boxed() } else { lines.boxed() };
     tracing_subscriber::registry()
         .with(lines.with_filter(filter_fn(may_speak)))

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "Examples:
   lychgate demo                                     the whole story on this machine
-  lychgate keys generate state/keys                 make the sealing key
+  lychgate keys generate config/vault.key           make the sealing key
   lychgate check --config config/lychgate.toml      report every problem, change nothing
   lychgate serve --config config/lychgate.toml      open the gate
   lychgate explain --config config/lychgate.toml https://library.example/loans --as 0000-0002-1825-0097

@@ -4,6 +4,7 @@
 use super::report;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What scripts and tests read. Absent parts are left out.
 #[derive(Serialize)]
@@ -49,4 +50,10 @@ impl Ready {
         let _ = sd_notify::notify(true, &[sd_notify::NotifyState::Ready]);
         Ok(())
     }
+}
+
+/// A file as a reader in another folder can use it.
+pub(super) fn absolute(path: &Path) -> String {
+    // It exists by now; should it not, as configured is the best there is.
+    path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

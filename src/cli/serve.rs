@@ -1,6 +1,6 @@
 //! `lychgate serve`: opens the gate with a configuration and keeps it open.
 
-use super::ready::{Ready, Urls};
+use super::ready::{Ready, Urls, absolute};
 use super::signals::{Asked, Signals};
 use super::{Answer, log, report};
 use crate::app::{Addresses, Gate, StartFault, Surroundings};
@@ -62,7 +62,7 @@ fn ready(addresses: &Addresses) -> Ready {
     let mut listeners = BTreeMap::from([
         ("gate", addresses.gate.to_string()),
         ("ops", addresses.ops.to_string()),
-        ("admin", addresses.admin.display().to_string()),
+        ("admin", absolute(&addresses.admin)),
     ]);
     if let Some(http) = addresses.http {
         listeners.insert("http", http.to_string());

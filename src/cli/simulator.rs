@@ -3,7 +3,9 @@
 use super::ready::{Person, Ready, Urls};
 use super::signals::{Asked, Signals};
 use super::{Answer, log, report};
-use crate::simulator::{Simulator, SimulatorHandle, SimulatorSettings, clients_from_toml, default_clients};
+use crate::simulator::{
+    SimulatedClient, Simulator, SimulatorHandle, SimulatorSettings, clients_from_toml, default_clients,
+};
 use crate::tls::{CertificateFiles, CertificateStore, MinimumTls, server_config};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -44,21 +46,30 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     log::start(&arguments.log, false)?;
     let settings = settings(arguments)?;
-    let clients: Vec<(String, bool)> =
-        settings.clients.iter().map(|client| (client.id.clone(), client.member)).collect();
+    let clients: Vec<String> = settings.clients.iter().map(|client| introduction(client, arguments)).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let simulator = Simulator::start(settings).await.context("the simulator cannot be started")?;
         ready(&simulator).announce(arguments.ready_json)?;
         report::aside(format_args!("SIMULATED — not ORCID. Open {} for its people and pages.", simulator.base_url));
-        for (id, member) in clients {
-            report::aside(format_args!("  {} client {id}", if member { "member" } else { "public" }));
+        for client in clients {
+            report::aside(client);
         }
         while !matches!(signals.next().await, Asked::Stop) {}
         simulator.stop().await;
         Ok(Answer::Fine)
     })
+}
+
+/// What somebody needs to know to use a client. The built-in ones' secrets are published; those of a
+/// file are its writer's.
+fn introduction(client: &SimulatedClient, arguments: &Arguments) -> String {
+    let kind = if client.member { "member" } else { "public" };
+    match &arguments.clients {
+        None => format!("  {kind} client {}   secret {}", client.id, client.secret.expose()),
+        Some(_) => format!("  {kind} client {}", client.id),
+    }
 }
 
 fn settings(arguments: &Arguments) -> anyhow::Result<SimulatorSettings> {

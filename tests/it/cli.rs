@@ -79,13 +79,13 @@ expect = "sign-in: members"
 "#;
 
 /// A folder with a good configuration, as a sysadmin would write it; nobody answers at its issuer.
-struct House {
+pub struct House {
     folder: TempDir,
-    authority: Authority,
+    pub authority: Authority,
 }
 
 impl House {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = temp::directory();
         let authority = Authority::new();
         authority.issue(&["*.campus.example"]).write(folder.path(), "gate");
@@ -97,7 +97,7 @@ impl House {
         house
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 

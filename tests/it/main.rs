@@ -1,5 +1,8 @@
 //! The one integration binary. Its module list is the list of journeys.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets a surprise ends with it")]
+#![allow(unreachable_pub, reason = "modules of a test binary share their helpers")]
+
 #[allow(dead_code, unreachable_pub, reason = "a toolbox: not every journey uses every tool")]
 mod campus;
 

@@ -7,6 +7,7 @@ mod large;
 
 use crate::campus::browser::{Browser, Request, Speaks};
 use crate::campus::legacy_app::Behaviour;
+use crate::campus::raw;
 use crate::campus::ws::{Next, WebSocket};
 use crate::campus::{Campus, LIBRARY, SIGN_IN, people};
 use bytes::Bytes;
@@ -65,8 +66,14 @@ async fn j16_an_upgrade_without_a_session_is_a_401_and_never_reaches_the_app() {
     let declined = WebSocket::open(&campus.browser(), SOCKET).await.err().expect("a guest gets no WebSocket");
     assert_eq!(declined.status, 401);
     assert!(declined.headers.contains_key("www-authenticate") && !declined.headers.contains_key("set-cookie"));
-    let body: serde_json::Value = serde_json::from_slice(&declined.body).expect("JSON");
-    assert_eq!(body["error"], "sign_in_needed");
+    let head =
+        "GET /live HTTP/1.1\r\nHost: library.campus.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let gate = campus.gate().addresses().gate;
+    let said = raw::exchange(gate, "library.campus.example", campus.authority.roots(), head).await;
+    assert_eq!(said.status(), 401);
+    let text = said.text();
+    assert!(text.to_ascii_lowercase().contains("content-type: application/json"), "{text}");
+    assert!(text.contains("\"error\":\"sign_in_needed\""), "{text}");
     assert!(campus.library().requests().is_empty());
     campus.close().await;
 }

@@ -14,6 +14,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const FRONT: &str = "https://library.campus.example/";
 
 impl House {
     /// A house whose library stands: every path is open to everybody.
-    fn with(app: &LegacyApp) -> Self {
+    pub fn with(app: &LegacyApp) -> Self {
         let house = House::new();
         let site = format!(
             "[site]\nname = \"library\"\nhosts = [\"library.campus.example\"]\nupstream = \"{}\"\n\n\
@@ -37,7 +38,7 @@ impl House {
         house
     }
 
-    fn serve(&self, more: &[&str]) -> Child {
+    pub fn serve(&self, more: &[&str]) -> Child {
         let usual = ["serve", "--config", "lychgate.toml", "--ready-json"];
         Child::start(lychgate(self.path(), [&usual, more].concat()))
     }
@@ -61,12 +62,14 @@ async fn serve_opens_with_own_certificates_and_tells_where_in_one_line() {
         assert!(ready.get(absent).is_none(), "{ready}");
     }
     assert!(listener(&ready, "ops").ip().is_loopback());
-    let admin = house.path().join(ready["listeners"]["admin"].as_str().expect("a path"));
+    let admin = PathBuf::from(ready["listeners"]["admin"].as_str().expect("a path"));
+    assert!(admin.is_absolute(), "a reader may stand in another folder");
     assert_eq!(fs::metadata(&admin).unwrap().permissions().mode() & 0o777, 0o600);
 
     house.browser(&ready).open(FRONT).await.assert_status(200);
     assert_eq!(app.last_request().all("host"), ["library.campus.example"]);
     assert!(gate.stderr().contains("SIMULATED"), "nobody shall take this gate for a real one");
+    assert!(!gate.stderr().contains('\u{1b}'), "a log in a file holds no colours");
 
     let ended = gate.stop();
     ended.assert_code(0);
@@ -245,7 +248,8 @@ async fn the_simulator_stands_by_itself() {
     let ended = simulator.stop();
     ended.assert_code(0);
     assert_eq!(ended.stdout.lines().count(), 1);
-    for shown in ["SIMULATED", "APP-SIMULATEDPUBLIC0", "APP-SIMULATEDMEMBER0"] {
+    let secrets = ["51a7ed00-0000-4000-8000-000000000001", "51a7ed00-0000-4000-8000-000000000002"];
+    for shown in ["SIMULATED", "APP-SIMULATEDPUBLIC0", "APP-SIMULATEDMEMBER0"].into_iter().chain(secrets) {
         assert!(ended.stderr.contains(shown), "{}", ended.stderr);
     }
     assert_eq!(child::everything_in(folder.path()), [""; 0], "it leaves nothing behind");
