@@ -35,6 +35,7 @@ pub(super) struct Arguments {
     /// The visitor's address
     #[arg(long, default_value = "192.0.2.1")]
     from: IpAddr,
+    /// Print the trace as JSON
     #[arg(long)]
     json: bool,
 }

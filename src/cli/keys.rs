@@ -22,6 +22,7 @@ enum Verb {
     /// Show ids and ages, never the keys
     List {
         file: PathBuf,
+        /// Print them as JSON
         #[arg(long)]
         json: bool,
     },

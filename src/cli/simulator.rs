@@ -3,14 +3,20 @@
 use super::ready::{Person, Ready, Urls};
 use super::signals::{Asked, Signals};
 use super::{Answer, log, report};
+use crate::domain::ClientSecret;
 use crate::simulator::{
-    SimulatedClient, Simulator, SimulatorHandle, SimulatorSettings, clients_from_toml, default_clients,
+    MEMBER_CLIENT, PUBLIC_CLIENT, SimulatedClient, Simulator, SimulatorHandle, SimulatorSettings, clients_from_toml,
+    default_clients,
 };
 use crate::tls::{CertificateFiles, CertificateStore, MinimumTls, server_config};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// The secrets of the built-in clients, published on purpose: they open nothing but a simulator.
+const PUBLISHED: [(&str, &str); 2] =
+    [(PUBLIC_CLIENT, "51a7ed00-0000-4000-8000-000000000001"), (MEMBER_CLIENT, "51a7ed00-0000-4000-8000-000000000002")];
 
 #[derive(clap::Args)]
 #[command(
@@ -62,22 +68,29 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     })
 }
 
-/// What somebody needs to know to use a client. The built-in ones' secrets are published; those of a
-/// file are its writer's.
+/// What somebody needs to know to use a client. The secrets of a file are its writer's.
 fn introduction(client: &SimulatedClient, arguments: &Arguments) -> String {
     let kind = if client.member { "member" } else { "public" };
-    match &arguments.clients {
-        None => format!("  {kind} client {}   secret {}", client.id, client.secret.expose()),
-        Some(_) => format!("  {kind} client {}", client.id),
+    let published = PUBLISHED.iter().find(|(id, _)| arguments.clients.is_none() && *id == client.id);
+    let secret = published.map(|(_, secret)| format!("   secret {secret}")).unwrap_or_default();
+    format!("  {kind} client {}{secret}", client.id)
+}
+
+/// The built-in clients, with the secrets that are printed.
+fn built_in(redirect_uris: &[String]) -> Vec<SimulatedClient> {
+    let uris: Vec<&str> = redirect_uris.iter().map(String::as_str).collect();
+    let mut clients = default_clients(&uris);
+    for client in &mut clients {
+        if let Some((_, secret)) = PUBLISHED.iter().find(|(id, _)| *id == client.id) {
+            client.secret = ClientSecret::new(*secret);
+        }
     }
+    clients
 }
 
 fn settings(arguments: &Arguments) -> anyhow::Result<SimulatorSettings> {
     let clients = match &arguments.clients {
-        None => {
-            let uris: Vec<&str> = arguments.redirect_uri.iter().map(String::as_str).collect();
-            default_clients(&uris)
-        }
+        None => built_in(&arguments.redirect_uri),
         Some(file) => {
             let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
             match clients_from_toml(&text) {

@@ -91,6 +91,13 @@ impl ArrivalCookie {
         hash.copy_from_slice(&digest.as_ref()[..20]);
         ArrivalHash(hash)
     }
+
+    /// A ticket came for which another tab had set out, before both knew the same cookie: no round of a
+    /// loop (J15). Whoever loses sessions meets none of these, since all their tickets fit the cookie.
+    pub(super) fn forget_rounds(&mut self) {
+        self.again = false;
+        self.rounds = 0;
+    }
 }
 
 impl Arrival {

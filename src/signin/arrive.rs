@@ -31,7 +31,7 @@ impl SignIn {
         let parameters = request.parameters().ok();
         let text = parameters.as_ref().and_then(|parameters| parameters.get("ticket"));
         let ticket = text.and_then(|text| Ticket::open(&self.tickets, &request.host, text));
-        let Some(arrival) = self.arrival_cookie(request) else {
+        let Some(mut arrival) = self.arrival_cookie(request) else {
             return self.without_arrival_cookie(site, request).await;
         };
         let Some(ticket) = ticket else {
@@ -39,6 +39,9 @@ impl SignIn {
             return Ok(self.go(request, arrival, &front, Vec::new()));
         };
         let hash = arrival.hash();
+        if ticket.hash != hash {
+            arrival.forget_rounds();
+        }
         let landing = if ticket.is_good(&site.name, hash, self.clock.now()) {
             self.redeem(site, &ticket, request).await?
         } else {

@@ -275,6 +275,21 @@ fn check_complains_of_configuration_and_policies_in_the_same_run() {
     ended.assert_code(1).assert_complains(&["gate.threads", "out of bounds", "did you mean `access`?"]);
 }
 
+/// Some mistakes leave nothing to look further with; then it says so.
+#[test]
+fn check_says_what_it_could_not_look_at() {
+    let house = House::new();
+    house.but("sign_in_host = \"gate.campus.example\"", "");
+    let ended = house.verb("check", &[]);
+    ended
+        .assert_code(1)
+        .assert_complains(&["`sign_in_host` is missing", "certificates and policies were not looked at"]);
+    let house = House::new();
+    fs::remove_file(house.path().join("keys")).unwrap();
+    let ended = house.verb("check", &[]);
+    ended.assert_code(1).assert_complains(&["keys generate keys", "1 error, 0 warnings"]);
+}
+
 #[test]
 fn t90_check_refuses_secrets_that_others_can_read() {
     for name in ["lychgate.toml", "gate.key", "keys"] {

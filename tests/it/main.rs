@@ -24,5 +24,6 @@ mod sign_in_attacks;
 mod step_up;
 mod streams;
 mod tickets;
+mod tls;
 mod upstream;
 mod vault_faults;

@@ -100,7 +100,11 @@ async fn t70_who_cannot_be_looked_up_gets_503_and_never_passes_as_a_guest() {
     // Guests are served, and a made-up cookie is a guest's: the store was never asked about it.
     guest.open(&format!("{LIBRARY}/")).await.assert_status(200);
     guest.get(LOANS).send().await.assert_status(303);
-    assert_eq!(status_with(&guest, LOANS, &format!("{}A", &at_site[..42])).await, 303);
+    assert_eq!(
+        status_with(&guest, LOANS, &format!("{}{}", if at_site.starts_with('A') { "B" } else { "A" }, &at_site[1..]))
+            .await,
+        303
+    );
     assert_eq!(status_with(&guest, LOANS, &"Q".repeat(43)).await, 303);
 
     for (path, bytes) in &people_files {

@@ -3,6 +3,8 @@
 use super::signed_in;
 use crate::campus::browser::Speaks;
 use crate::campus::legacy_app::Behaviour;
+use crate::campus::raw;
+use crate::campus::temp::{self, Authority};
 use crate::campus::{Campus, LIBRARY};
 
 const PLANTED: &[(&str, &str)] = &[
@@ -97,6 +99,22 @@ access = "optional"
     assert_eq!(words(&answer.all("cache-control")), ["max-age=60", "public", "s-maxage=600"]);
     assert_eq!(words(&answer.all("vary")), ["accept-encoding"]);
     assert!(answer.all("strict-transport-security").is_empty());
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_under_localhost_is_never_pinned_to_https() {
+    let files = temp::directory();
+    let local = Authority::new();
+    let (cert, key) = local.issue(&["wiki.localhost"]).write(files.path(), "wiki");
+    let second = format!("}}, {{ cert = \"{}\", key = \"{}\" }}]", cert.display(), key.display());
+    let site = "[site]\nname = \"wiki\"\nhosts = [\"wiki.localhost\"]\nupstream = \"{wiki}\"\nhsts = true\n\n\
+                [[rule]]\naccess = \"public\"\n";
+    let campus = Campus::build().site("wiki", site).replace("}]", &second).open().await;
+    let ask = "GET / HTTP/1.1\r\nHost: wiki.localhost\r\nConnection: close\r\n\r\n";
+    let said = raw::exchange(campus.gate().addresses().gate, "wiki.localhost", local.roots(), ask).await;
+    assert_eq!(said.status(), 200, "{}", said.text());
+    assert!(!said.text().to_ascii_lowercase().contains("strict-transport-security"), "{}", said.text());
     campus.close().await;
 }
 

@@ -1,8 +1,8 @@
 //! The moments between a head and what follows it: bytes before a 101 (T77), `Expect: 100-continue`. The app is played
 //! by the test itself, byte by byte.
 
-use crate::campus::Campus;
 use crate::campus::raw::{self, Raw};
+use crate::campus::{Campus, h2};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -156,5 +156,34 @@ async fn a_visitor_who_waits_for_100_is_refused_without_sending_the_body() {
     let said = raw::exchange(campus.gate().addresses().gate, host, campus.authority.roots(), &patient).await;
     assert_eq!(said.statuses().last(), Some(&200), "{}", said.text());
     assert_eq!(campus.library().last_request().body(), b"hello");
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t76_an_empty_last_piece_over_http2_ends_a_body_once() {
+    let campus = Campus::open().await;
+    let host = "library.campus.example";
+    let gate = campus.gate().addresses().gate;
+    let mut raw =
+        Raw::tls_speaking(gate, host, campus.authority.roots(), &["h2"]).await.expect("the handshake succeeds");
+    raw.send(h2::preface()).await;
+    for n in 0..4 {
+        let stream = 2 * n + 1;
+        let usual = [(":method", "POST"), (":scheme", "https"), (":authority", host), (":path", "/catalogue/x")];
+        raw.send(h2::frame(h2::kind::HEADERS, h2::END_HEADERS, stream, &h2::block(&usual))).await;
+        raw.send(h2::frame(h2::kind::DATA, 0, stream, b"hello")).await;
+        let seen = campus.library().wait_for_requests(n as usize + 1).await;
+        // Only when the first piece is through: the end comes alone.
+        seen[n as usize].wait_for_body(5).await;
+        raw.send(h2::frame(h2::kind::DATA, h2::END_STREAM, stream, b"")).await;
+        let said =
+            h2::frames(&mut raw, SOON, |frame| frame.stream == stream && frame.flags & h2::END_STREAM != 0).await;
+        assert!(said.iter().any(|frame| frame.stream == stream), "no answer");
+    }
+    for request in campus.library().requests() {
+        let head = String::from_utf8_lossy(&request.raw_head).into_owned();
+        assert!(head.starts_with("POST /catalogue/x HTTP/1.1\r\n"), "the app took this for a request: {head:?}");
+        assert_eq!(request.body(), b"hello");
+    }
     campus.close().await;
 }
