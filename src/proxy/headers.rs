@@ -115,17 +115,20 @@ pub(super) fn present(
     Ok(claimed)
 }
 
-/// Own cookies never reach an app (T21).
+/// Own cookies never reach an app (T21), and the others arrive in one field: browsers split it over
+/// HTTP/2, and apps that speak HTTP/1.1 take two fields for one list with commas (RFC 9113 §8.2.3).
 fn withhold_cookies(request: &mut RequestHeader) -> pingora::Result<()> {
-    if !visit::cookies(&request.headers).any(cookie::mentions_own) {
+    let fields = visit::cookies(&request.headers).count();
+    if fields <= 1 && !visit::cookies(&request.headers).any(cookie::mentions_own) {
         return Ok(());
     }
     let kept: Vec<HeaderValue> = visit::cookies(&request.headers).filter_map(cookie::without_own_cookies).collect();
     request.remove_header(&header::COOKIE);
-    for value in kept {
-        request.append_header(header::COOKIE, value)?;
+    let parts: Vec<&[u8]> = kept.iter().map(HeaderValue::as_bytes).collect();
+    match HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
+        Ok(value) if !kept.is_empty() => request.insert_header(header::COOKIE, value),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn write_host(request: &mut RequestHeader, site: &Site, visit: &Visit, public_port: u16) -> pingora::Result<()> {

@@ -5,7 +5,10 @@
 mod scene;
 
 use crate::campus::chromium::Chromium;
+use crate::campus::legacy_app::LegacyApp;
 use crate::campus::people::{self, Person};
+use crate::cli::House;
+use crate::cli::child::listener;
 use fantoccini::key::Key;
 use lychgate::simulator::seeded;
 use scene::Scene;
@@ -369,6 +372,30 @@ async fn t84_names_are_shown_as_they_are_and_do_nothing() {
         }
     }
     scene.close().await;
+}
+
+/// Chromium splits its cookies over HTTP/2; an app that is handed the pieces takes them for one list with
+/// commas, and loses its own session (RFC 9113 §8.2.3).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_gets_its_cookies_in_one_field() {
+    if !Chromium::available() {
+        return;
+    }
+    let app = LegacyApp::start().await;
+    let house = House::with(&app);
+    let mut gate = house.serve(&[]);
+    let ready = gate.ready();
+    let Some(chromium) = Chromium::start(house.authority.pem()).await else { return };
+    let page = format!("https://library.campus.example:{}/page", listener(&ready, "gate").port());
+    chromium.open(&page).await;
+    chromium.script("document.cookie = 'one=1'; document.cookie = 'two=2'").await;
+    app.forget();
+    chromium.open(&page).await;
+    let seen = app.requests().into_iter().find(|request| request.target == "/page").expect("the page was asked for");
+    assert_eq!(seen.all("cookie"), ["one=1; two=2"]);
+    chromium.quit().await;
+    gate.stop().assert_code(0);
+    app.stop().await;
 }
 
 /// A seeded person by iD.

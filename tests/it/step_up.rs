@@ -13,6 +13,29 @@ use url::Url;
 const BROWSE: &str = "https://repository.campus.example/browse";
 const DEPOSIT: &str = "https://repository.campus.example/deposit/new?kind=article";
 
+/// A library whose reading room wants to read what only trusted parties may.
+const READING_ROOM: &str = r#"
+[site]
+name = "library"
+title = "Campus library"
+hosts = ["library.campus.example"]
+upstream = "{library}"
+
+[[rule]]
+name = "reading room"
+paths = ["/reading-room"]
+access = "signed-in"
+scopes = ["/read-limited"]
+
+[[rule]]
+name = "members"
+access = "signed-in"
+
+[[case]]
+request = "GET /loans"
+expect = "sign-in"
+"#;
+
 /// Superseded pairs are revoked in the background, every fifteen seconds at most.
 const DRAINED: Duration = Duration::from_secs(60);
 
@@ -81,6 +104,29 @@ async fn j4_a_wider_permission_is_explained_asked_for_and_then_enough() {
         browser.open(page).await.assert_status(200).assert_at(page);
     }
     assert_eq!(campus.simulator.calls("authorize"), asked);
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j4_each_further_permission_is_asked_for_together_with_all_that_is_held() {
+    let campus = Campus::build().site("library", READING_ROOM).open().await;
+    let (person, browser) = (people::ordinary(), campus.browser());
+    deposit(&campus, &browser, &person).await;
+    let room = format!("{LIBRARY}/reading-room");
+    let page = browser.open(&room).await;
+    page.assert_says("trusted parties only").assert_lacks("Add works, affiliations");
+    let start = browser.get(start_of(&page).as_str()).send().await;
+    // Asked for alone, it would come as a narrower pair beside the wider one.
+    let all = "openid /activities/update /read-limited";
+    let asked: ScopeSet = parameter(&start.location().unwrap(), "scope").parse().unwrap();
+    assert_eq!(asked, all.parse().unwrap());
+    let back = through_orcid(&browser, start.location().unwrap().as_str(), &person, "Authorize access").await;
+    browser.open(back.as_str()).await.click("Continue").await.assert_status(200).assert_at(&room);
+    for page in [DEPOSIT, BROWSE, &room] {
+        browser.open(page).await.assert_status(200).assert_at(page);
+    }
+    assert_eq!(campus.simulator.calls("consent"), 3);
+    wait_for_pairs(&campus, &person, &["openid", "openid /activities/update", all]).await;
     campus.close().await;
 }
 
