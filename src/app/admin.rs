@@ -9,10 +9,11 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 const MOST: usize = 16;
@@ -36,9 +37,13 @@ impl AdminSocket {
         if UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "a running gate answers there"));
         }
-        match std::fs::remove_file(path) {
-            Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
-            _ => {}
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
+            Ok(_) => {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is in the way"));
+            }
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
+            Err(fault) => return Err(fault),
         }
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
@@ -65,7 +70,10 @@ impl AdminSocket {
                 _ = stop.changed() => return Ok(()),
                 accepted = listener.accept() => accepted,
             };
-            let Ok((stream, _)) = accepted else { continue };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
             let Ok(peer) = stream.peer_cred() else { continue };
             if peer.uid() != owner && peer.uid() != 0 {
                 tracing::warn!(uid = peer.uid(), "somebody else's process tried the admin socket");

@@ -83,11 +83,16 @@ impl Reloader {
                 tracing::warn!(%fault, folder = %folder.display(), "this folder cannot be watched; SIGHUP makes the gate read it again");
             }
         }
+        // Whatever changed before the watches were in place would be missed.
+        let mut looked = false;
         loop {
-            tokio::select! {
-                _ = stop.changed() => return,
-                Some(()) = changes.recv() => {}
+            if looked {
+                tokio::select! {
+                    _ = stop.changed() => return,
+                    Some(()) = changes.recv() => {}
+                }
             }
+            looked = true;
             while tokio::time::timeout(REST, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
             let reloader = self.clone();
             // Reading files and checking keys blocks.

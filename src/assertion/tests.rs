@@ -18,6 +18,7 @@ fn identity() -> Identity {
         family_name: None,
         scopes: "openid /read-limited".parse().unwrap(),
         signed_in_at: UnixTime(NOW.0 - 60),
+        proven_at: None,
         mfa: Mfa::Unknown,
         session_expires: UnixTime(NOW.0 + 3600),
     }

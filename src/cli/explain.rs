@@ -4,7 +4,7 @@ use super::{Answer, report};
 use crate::app::{self, StartFault};
 use crate::config::{self, Settings};
 use crate::domain::{ClientName, Clock, Host, Identity, Mfa, OrcidId, ScopeSet, Subject, SystemClock};
-use crate::policy::{self, CanonicalPath, Decision, Facts, Site};
+use crate::policy::{self, CanonicalPath, ClientFacts, Decision, Facts, Site};
 use anyhow::{Context, bail};
 use http::Method;
 use std::net::IpAddr;
@@ -46,7 +46,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         report::problems(&problems);
         bail!("the configuration cannot be read");
     };
-    let (policies, problems) = policy::load(&settings.policies.directory, &app::policy_context(&settings));
+    let context = app::policy_context(&settings);
+    let (policies, problems) = policy::load(&settings.policies.directory, &context);
     let Some(policies) = policies else {
         report::problems(&problems);
         return Err(StartFault::Problems(problems).into());
@@ -65,6 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         report::line(format_args!("no site answers at `{host}`: 421"));
         return Ok(Answer::No);
     };
+    check_scopes(&arguments.scopes, context.clients.get(&site.client), site)?;
     let path = match CanonicalPath::from_target(target, &site.switches) {
         Ok((path, _)) => path,
         Err(bad) => {
@@ -90,6 +92,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     Ok(if matches!(decision, Decision::Admit(_)) { Answer::Fine } else { Answer::No })
 }
 
+/// A misspelt scope would be held by nobody, and the answer be about another visitor than was meant.
+fn check_scopes(scopes: &ScopeSet, client: Option<&ClientFacts>, site: &Site) -> anyhow::Result<()> {
+    let objection = |scope| client.and_then(|facts| policy::scope_objection(scope, facts));
+    let problems: Vec<_> = scopes.iter().filter_map(objection).map(|problem| problem.key("--scopes")).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    report::problems(&problems);
+    bail!("no visitor of site `{}` can hold these scopes by its client `{}`", site.name, site.client);
+}
+
 /// Host and target as a browser would send them; nothing is repaired on the way.
 fn split(url: &str) -> anyhow::Result<(Host, &str)> {
     let rest = url.strip_prefix("https://").context("expected an address that starts with https://")?;
@@ -111,6 +124,7 @@ fn identity(id: OrcidId, arguments: &Arguments, site: &Site, settings: &Settings
         family_name: None,
         scopes: arguments.scopes.clone(),
         signed_in_at: now,
+        proven_at: Some(now),
         mfa: if arguments.mfa { Mfa::Enabled } else { Mfa::Unknown },
         session_expires: now.plus(Duration::from_secs(settings.sessions.absolute.as_secs())),
     }

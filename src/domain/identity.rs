@@ -59,6 +59,8 @@ pub struct Identity {
     pub scopes: ScopeSet,
     /// When the gate verified this person (the provider's own `auth_time` is not to be trusted, `orcid.md` §11 quirk 9).
     pub signed_in_at: UnixTime,
+    /// When the person last really signed in at the provider on our demand; None when unknown.
+    pub proven_at: Option<UnixTime>,
     pub mfa: Mfa,
     /// When the session ends at the latest.
     pub session_expires: UnixTime,

@@ -15,7 +15,7 @@ pub struct ReturnTo {
 pub enum BadReturnTo {
     #[error("a return target starts with exactly one `/`")]
     NotAPath,
-    #[error("a return target holds no control characters, spaces, backslashes, `#` or bytes outside ASCII")]
+    #[error("a return target holds no control characters, spaces, `#` or bytes outside ASCII, and no backslash in its path")]
     Characters,
     #[error("a return target may have at most 8192 bytes")]
     TooLong,
@@ -35,7 +35,9 @@ impl ReturnTo {
         if !target.starts_with('/') || target.starts_with("//") {
             return Err(BadReturnTo::NotAPath);
         }
-        if !target.bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'#') {
+        // A browser takes `\` for `/`, but only before the query (WHATWG URL §4.4); behind `?` it is sent as it is.
+        let path = target.split_once('?').map_or(target, |(path, _)| path);
+        if path.contains('\\') || !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
             return Err(BadReturnTo::Characters);
         }
         Ok(Self { host, target: target.to_owned() })
@@ -93,6 +95,12 @@ mod tests {
             "/a b",
             "/é",
             "/a#b",
+            "/a\\b",
+            "/a\\b?c",
+            "/\\evil.com?c\\d",
+            "\\?",
+            "/a?b\\#",
+            "/a?b\\ c",
         ] {
             assert!(ReturnTo::new(host(), bad).is_err(), "{bad:?}");
         }
@@ -112,5 +120,8 @@ mod tests {
         assert_eq!(to.target(), target);
         assert_eq!(to.url(8443), format!("https://wiki.example:8443{target}"));
         assert_eq!(to.url(443), format!("https://wiki.example{target}"));
+        for target in [r"/a?b\c", r"/?\\evil.com", r"/a?\?\"] {
+            assert_eq!(ReturnTo::new(host(), target).unwrap().target(), target);
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::facts::Facts;
 use super::load::{ClientFacts, PolicySet};
 use super::path::{BadPath, CanonicalPath};
 use super::read::{Found, Table};
+use super::rules::Rule;
 use super::site::Site;
 use super::trace::Outcome;
 use super::{explain, keys, scopes};
@@ -53,15 +54,15 @@ enum Expect {
 const EXPECT_FORM: &str = "\"admit\", \"admit: RULE\", \"sign-in\", \"sign-in: RULE\", \"scopes: /a /b\", \"refuse\", \
                            \"refuse: RULE\" or \"bad-request\"";
 
-/// Reads all cases of a file. A case with an error is left out. `facts` is `None` when the site's client is
-/// unknown, which has been complained about.
-pub(super) fn read(root: &Table<'_>, facts: Option<&ClientFacts>) -> Vec<Case> {
-    root.tables("case", keys::CASE).iter().filter_map(|table| read_case(table, facts)).collect()
+/// Reads all cases of a file, whose rules are `rules`. A case with an error is left out. `facts` is `None`
+/// when the site's client is unknown, which has been complained about.
+pub(super) fn read(root: &Table<'_>, facts: Option<&ClientFacts>, rules: &[Rule]) -> Vec<Case> {
+    root.tables("case", keys::CASE).iter().filter_map(|table| read_case(table, facts, rules)).collect()
 }
 
-fn read_case(table: &Table<'_>, facts: Option<&ClientFacts>) -> Option<Case> {
+fn read_case(table: &Table<'_>, facts: Option<&ClientFacts>, rules: &[Rule]) -> Option<Case> {
     let request = request(table);
-    let expect = expect(table);
+    let expect = expect(table, facts, rules);
     let visitor = table.text("as").map(|found| match found.value.parse::<OrcidId>() {
         Ok(id) => Some(id),
         Err(error) => {
@@ -149,7 +150,7 @@ fn from(table: &Table<'_>) -> IpAddr {
     })
 }
 
-fn expect(table: &Table<'_>) -> Option<Expect> {
+fn expect(table: &Table<'_>, facts: Option<&ClientFacts>, rules: &[Rule]) -> Option<Expect> {
     if !table.has("expect") {
         table.source.add(table.complain("the case expects nothing").expected(EXPECT_FORM));
         return None;
@@ -159,6 +160,9 @@ fn expect(table: &Table<'_>) -> Option<Expect> {
         Some((word, rest)) => (word.trim(), Some(rest.trim().to_owned())),
         None => (found.value.trim(), None),
     };
+    if let ("scopes", Some(list)) = (word, &rest) {
+        complain_of_scopes(table, &found, list, facts, rules);
+    }
     let parsed = match (word, rest) {
         ("admit", rule) => Some(Expect::Admit(rule)),
         ("sign-in", rule) => Some(Expect::SignIn(rule)),
@@ -176,6 +180,34 @@ fn expect(table: &Table<'_>) -> Option<Expect> {
         });
     }
     parsed
+}
+
+/// The other outcomes are followed by a rule's name; `scopes:` is followed by what the rule demands.
+fn complain_of_scopes(
+    table: &Table<'_>,
+    found: &Found<String>,
+    list: &str,
+    facts: Option<&ClientFacts>,
+    rules: &[Rule],
+) {
+    let plausible = list.split_whitespace().all(|word| word.starts_with('/') || word == "openid");
+    // A provider that is not ORCID may have scopes that look like names.
+    let demanded = |scopes: &ScopeSet| rules.iter().any(|rule| rule.scopes == *scopes);
+    let named = rules.iter().find(|rule| rule.name == list).filter(|_| !plausible);
+    if let Some(rule) = named.filter(|_| !list.parse().is_ok_and(|scopes| demanded(&scopes))) {
+        let message = format!("`{list}` is a rule, and `scopes:` is followed by the scopes that are asked for");
+        let problem = table.source.error(found.line, &found.key, message);
+        table.source.add(match rule.scopes.is_empty() {
+            false => problem.remedy(format!("did you mean \"scopes: {}\"?", rule.scopes)),
+            true => problem.remedy("this rule demands no scopes; did you mean \"sign-in\" or \"admit\"?"),
+        });
+        return;
+    }
+    for scope in list.parse::<ScopeSet>().unwrap_or_default().iter() {
+        if let Some(problem) = facts.and_then(|facts| scopes::objection(scope, facts)) {
+            table.source.add(problem.file(&table.source.file).line(found.line).key(found.key.clone()));
+        }
+    }
 }
 
 /// Runs the cases of every site. Each that is not met is an error with file and line.
@@ -243,6 +275,7 @@ fn identity(site: &Site, case: &Case, id: OrcidId) -> Identity {
         family_name: None,
         scopes: case.scopes.clone(),
         signed_in_at: UnixTime(NOW.0.saturating_sub(age)),
+        proven_at: Some(UnixTime(NOW.0.saturating_sub(age))),
         mfa: case.mfa,
         session_expires: NOW.plus(Duration::from_secs(3600)),
     }

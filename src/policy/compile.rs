@@ -45,9 +45,9 @@ pub(super) fn compile(root: &Table<'_>, around: Surroundings<'_>) -> (Claims, Op
     let portal = kind == Some(SiteKind::Portal);
     let facts = client.as_ref().and_then(|name| around.context.clients.get(name));
     let hand_off = compile_hand_off(root, claims.name.as_ref().map(|name| &name.value), portal);
-    let rules = compile_rules(root, &switches, facts, around.reader);
-    let cases = cases::read(root, facts);
-    warn_of_plain_mistakes(root, &table, &rules, kind.as_ref());
+    let rules = compile_rules(root, &switches, facts, portal, around.reader);
+    let cases = cases::read(root, facts, &rules);
+    warn_of_plain_mistakes(root, &table);
     let site = assemble(Parts {
         root,
         table: &table,
@@ -349,7 +349,7 @@ fn cors_origins(table: &Table<'_>) -> Vec<String> {
     origins
 }
 
-fn warn_of_plain_mistakes(root: &Table<'_>, table: &Table<'_>, rules: &[Rule], kind: Option<&SiteKind>) {
+fn warn_of_plain_mistakes(root: &Table<'_>, table: &Table<'_>) {
     let source = root.source;
     if !root.has("rule") {
         let problem = source.warning(table.line, "rule", "the site has no rules: every request will be refused");
@@ -359,10 +359,5 @@ fn warn_of_plain_mistakes(root: &Table<'_>, table: &Table<'_>, rules: &[Rule], k
         let problem =
             source.warning(table.line, "case", "the file has no test cases, so nobody notices a mistake in it");
         source.add(problem.remedy("add a few [[case]] tables; `lychgate check` runs them"));
-    }
-    let asks = rules.iter().any(|rule| rule.access == super::Access::SignedIn);
-    if kind == Some(&SiteKind::Portal) && root.has("rule") && !asks {
-        let problem = source.warning(table.line, "rule", "the portal has no `signed-in` rule, so it collects nothing");
-        source.add(problem.remedy("add a rule with access = \"signed-in\" and the scopes to ask for"));
     }
 }

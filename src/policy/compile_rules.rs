@@ -17,11 +17,13 @@ use std::net::IpAddr;
 /// More rules than this is a generated file that wants a list of iDs instead.
 const MAX_RULES: usize = 1000;
 
-/// `facts` is `None` when the site's client is unknown, which has been complained about.
+/// `facts` is `None` when the site's client is unknown, which has been complained about. `portal`: the site
+/// is one, whose rules only say what to ask for.
 pub(super) fn compile_rules(
     root: &Table<'_>,
     switches: &PathSwitches,
     facts: Option<&ClientFacts>,
+    portal: bool,
     reader: &Reader<'_>,
 ) -> Vec<Rule> {
     let tables = root.tables("rule", keys::RULE);
@@ -33,13 +35,18 @@ pub(super) fn compile_rules(
     for (index, table) in tables.iter().enumerate() {
         let errors = root.source.complaints.errors();
         let rule = compile_rule(table, index, switches, facts, reader);
+        if portal {
+            complain_of_portal(table);
+        } else {
+            complain_of_contradiction(table, rule.access);
+        }
         if rules.iter().any(|earlier| earlier.name == rule.name) {
             let message = format!("another rule of this site is called \"{}\" too", rule.name);
             root.source.add(root.source.error(table.line_of("name"), &table.path("name"), message));
         }
         // A rule that is wrong in itself would only add confusing complaints about reach.
         if root.source.complaints.errors() == errors {
-            complain_of_reach(table, &rules, &rule);
+            complain_of_reach(table, &rules, &rule, portal);
         }
         rules.push(rule);
     }
@@ -74,7 +81,6 @@ fn compile_rule(
         researchers: researchers(table, facts.map(|facts| facts.environment), reader),
         networks: networks(table),
     };
-    complain_of_contradiction(table, access);
     if rule.max_auth_age.is_some_and(|age| age.as_secs() < 60) {
         let problem =
             table.source.error(table.line_of("max_auth_age"), &table.path("max_auth_age"), "too short to be kept");
@@ -93,8 +99,10 @@ fn access(table: &Table<'_>) -> Option<Access> {
 }
 
 /// `public` and `optional` never ask anybody anything, so they cannot demand anything of a person.
-fn complain_of_contradiction(table: &Table<'_>, access: Option<Access>) {
-    let Some(access @ (Access::Public | Access::Optional)) = access else { return };
+fn complain_of_contradiction(table: &Table<'_>, access: Access) {
+    if access == Access::SignedIn {
+        return;
+    }
     for key in ["scopes", "why", "researchers", "mfa", "max_auth_age"] {
         let idle = key == "mfa" && table.flag("mfa").is_some_and(|found| !found.value);
         if table.has(key) && !idle {
@@ -103,6 +111,25 @@ fn complain_of_contradiction(table: &Table<'_>, access: Option<Access>) {
             let problem = table.source.error(table.line_of(key), &table.path(key), message);
             table.source.add(problem.remedy(format!("write access = \"signed-in\", or remove `{key}`")));
         }
+    }
+}
+
+/// A portal is one page that the gate shows to everybody: what a rule demands beyond scopes would be
+/// accepted here and obeyed nowhere.
+fn complain_of_portal(table: &Table<'_>) {
+    const MAY_SAY: &str = "the rule of a portal may say name, access = \"signed-in\", scopes and why";
+    for key in ["paths", "methods", "researchers", "networks", "mfa", "max_auth_age"] {
+        let idle = key == "mfa" && table.flag("mfa").is_some_and(|found| !found.value);
+        if table.has(key) && !idle {
+            let message = format!("a portal shows its page to everybody, so `{key}` would not be obeyed");
+            let problem = table.source.error(table.line_of(key), &table.path(key), message);
+            table.source.add(problem.remedy(format!("remove `{key}`; {MAY_SAY}")));
+        }
+    }
+    for word in ["public", "optional"].into_iter().filter(|word| table.is_word("access", word)) {
+        let message = format!("a portal is there to ask, so access = \"{word}\" would not be obeyed");
+        let problem = table.source.error(table.line_of("access"), &table.path("access"), message);
+        table.source.add(problem.remedy(format!("write access = \"signed-in\"; {MAY_SAY}")));
     }
 }
 
@@ -210,7 +237,7 @@ fn rule_scopes(table: &Table<'_>, facts: Option<&ClientFacts>) -> ScopeSet {
 
 /// Rules are tried in order and the first that fits decides, whatever it demands: a rule whose every
 /// request is decided before it is a mistake, and may be the one that should have kept somebody out.
-fn complain_of_reach(table: &Table<'_>, earlier: &[Rule], rule: &Rule) {
+fn complain_of_reach(table: &Table<'_>, earlier: &[Rule], rule: &Rule, portal: bool) {
     let taken = |pattern: &Pattern, method: Option<&Method>| {
         earlier.iter().find(|before| before.covers_methods(method) && before.paths.iter().any(|p| p.covers(pattern)))
     };
@@ -234,7 +261,11 @@ fn complain_of_reach(table: &Table<'_>, earlier: &[Rule], rule: &Rule) {
             rule.name,
             by.join(" and ")
         );
-        table.source.add(table.complain(message).remedy("move the narrower rule up, or remove it"));
+        let remedy = match portal {
+            true => "a portal needs one rule alone: write all scopes into it",
+            false => "move the narrower rule up, or remove it",
+        };
+        table.source.add(table.complain(message).remedy(remedy));
         return;
     }
     let Some(list) = table.elements("paths", false, "") else { return };

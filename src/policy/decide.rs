@@ -171,7 +171,9 @@ fn settle<R: Recorder>(facts: &Facts<'_>, index: usize, rule: &Rule, recorder: &
         says(Verdict::Refuses(reason));
         return refuse(reason);
     }
-    if rule.max_auth_age.is_some_and(|age| facts.now.since(visitor.signed_in_at) > age) {
+    // Not `signed_in_at`: the provider's own session may have answered for a person long gone.
+    let too_old = |age| visitor.proven_at.is_none_or(|at| facts.now.since(at) > age);
+    if rule.max_auth_age.is_some_and(too_old) {
         says(Verdict::SignInTooOld);
         return Decision::AskSignIn(ask(true));
     }

@@ -85,6 +85,7 @@ fn somebody(id: &str) -> Identity {
         family_name: None,
         scopes: "openid".parse().unwrap(),
         signed_in_at: NOW,
+        proven_at: Some(NOW),
         mfa: Mfa::Enabled,
         session_expires: NOW,
     }
@@ -166,8 +167,9 @@ fn a_rule_demands_network_second_factor_and_a_recent_sign_in() {
         (josiah().from("2001:db8::1"), "admit administrators 0000-0002-1825-0097"),
         (josiah().with(|i| i.mfa = Mfa::PasswordOnly), "refuse administrators MfaMissing"),
         (josiah().with(|i| i.mfa = Mfa::Unknown), "refuse administrators MfaUnknown"),
-        (josiah().with(|i| i.signed_in_at = UnixTime(NOW.0 - 3600)), "admit administrators 0000-0002-1825-0097"),
-        (josiah().with(|i| i.signed_in_at = UnixTime(NOW.0 - 3601)), "sign-in administrators [openid] fresh"),
+        (josiah().with(|i| i.proven_at = Some(UnixTime(NOW.0 - 3600))), "admit administrators 0000-0002-1825-0097"),
+        (josiah().with(|i| i.proven_at = None), "sign-in administrators [openid] fresh"),
+        (josiah().with(|i| i.proven_at = Some(UnixTime(NOW.0 - 3601))), "sign-in administrators [openid] fresh"),
         (josiah().with(|i| i.subject = Subject::Foreign(JOSIAH.into())), "refuse administrators NotListed"),
     ] {
         assert_eq!(who.answer(&set, "GET", "/admin"), want);
@@ -259,7 +261,7 @@ proptest! {
         let mut who = if signed_in { josiah() } else { guest() };
         if let Some(identity) = &mut who.visitor {
             identity.mfa = if mfa { Mfa::Enabled } else { Mfa::Unknown };
-            identity.signed_in_at = UnixTime(NOW.0 - age);
+            identity.proven_at = Some(UnixTime(NOW.0 - age));
             if wide {
                 identity.scopes = "openid /activities/update".parse().unwrap();
             }

@@ -14,6 +14,7 @@ fn josiah() -> Identity {
         family_name: Some("Carberry".into()),
         scopes: "openid /read-limited".parse().unwrap(),
         signed_in_at: UnixTime(1_000),
+        proven_at: None,
         mfa: Mfa::Unknown,
         session_expires: UnixTime(4_102_444_800),
     }

@@ -33,6 +33,7 @@ pub use load::{ClientFacts, PolicyContext, PolicySet, load, load_files};
 pub use path::{BadPath, CanonicalPath, PathSwitches};
 pub use reserved::ReservedNames;
 pub use rules::{Access, Rule};
+pub use scopes::objection as scope_objection;
 pub use site::{AuthorizationHeader, HostHeader, SignInStyle, Site, SiteKind, SiteLimits, Upstream};
 pub use trace::{Outcome, Step, Trace, Verdict};
 

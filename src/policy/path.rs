@@ -3,6 +3,10 @@
 
 use super::fold;
 
+/// How often a path can be decoded before it has to be plain. No app decodes more often, and each layer
+/// costs a pass over the path: 32 KiB of `%2525…` would have thousands of them.
+const MAX_DECODINGS: usize = 4;
+
 /// What a site says about paths its app treats specially. Everything off is the strict reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathSwitches {
@@ -49,6 +53,8 @@ pub enum BadPath {
     EncodedControl,
     #[error("the path holds overlong UTF-8, a disguise for another character")]
     OverlongUtf8,
+    #[error("the path is percent-encoded more than {MAX_DECODINGS} times over")]
+    TooDeep,
 }
 
 impl BadPath {
@@ -71,6 +77,7 @@ impl BadPath {
             BadPath::PercentEncoding => "percent_encoding",
             BadPath::EncodedControl => "encoded_control",
             BadPath::OverlongUtf8 => "overlong_utf8",
+            BadPath::TooDeep => "too_deep",
         }
     }
 }
@@ -186,7 +193,7 @@ pub(super) fn canonical(raw: &str, switches: &PathSwitches, wildcards: bool) -> 
     }
     out.end_segment(true)?;
     if out.look_deeper {
-        look_deeper(out.forward.as_bytes(), switches)?;
+        look_deeper(out.forward.as_bytes(), switches, percent_decoded)?;
     }
     if switches.case_insensitive {
         out.matching = fold::ignore_case(&out.matching);
@@ -313,16 +320,25 @@ impl Forms {
 
 /// Looks at the path as an app would that decodes more often than once, or before it looks for
 /// slashes and parameters (T22): dot segments, slashes, backslashes and control characters must not
-/// come to light however often it is decoded.
-fn look_deeper(forward: &[u8], switches: &PathSwitches) -> Result<(), BadPath> {
+/// come to light however often it is decoded. What is not plain after [`MAX_DECODINGS`] is refused unread,
+/// so that the work is linear in the path. `decode` takes away one layer; tests count its calls.
+fn look_deeper(
+    forward: &[u8],
+    switches: &PathSwitches,
+    mut decode: impl FnMut(&[u8]) -> Vec<u8>,
+) -> Result<(), BadPath> {
+    let slashes = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'/').count();
     let mut text = forward.to_vec();
-    loop {
+    for decodings in 0..=MAX_DECODINGS {
         if has_overlong(&text) {
             return Err(BadPath::OverlongUtf8);
         }
-        let decoded = percent_encoding::percent_decode(&text).collect::<Vec<u8>>();
+        let decoded = decode(&text);
         if decoded == text {
             return Ok(());
+        }
+        if decodings == MAX_DECODINGS {
+            break;
         }
         if decoded.contains(&b'\\') {
             return Err(BadPath::EncodedBackslash);
@@ -330,7 +346,6 @@ fn look_deeper(forward: &[u8], switches: &PathSwitches) -> Result<(), BadPath> {
         if decoded.iter().any(|byte| byte.is_ascii_control()) {
             return Err(BadPath::EncodedControl);
         }
-        let slashes = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'/').count();
         if !switches.keep_encoded_slash && slashes(&decoded) != slashes(forward) {
             return Err(BadPath::EncodedSlash);
         }
@@ -342,6 +357,11 @@ fn look_deeper(forward: &[u8], switches: &PathSwitches) -> Result<(), BadPath> {
         }
         text = decoded;
     }
+    Err(BadPath::TooDeep)
+}
+
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    percent_encoding::percent_decode(text).collect()
 }
 
 /// Overlong UTF-8 (RFC 3629 §3): `C0 AF` was a `/` to old servers. Other bytes that are not UTF-8 pass,

@@ -52,6 +52,8 @@ fn t22_what_is_refused_and_by_which_name() {
         ("/%c0%ae%c0%ae/", BadPath::OverlongUtf8),
         ("/%e0%80%af", BadPath::OverlongUtf8),
         ("/%25c0%25af", BadPath::OverlongUtf8),
+        ("/%2525252525", BadPath::TooDeep),
+        ("/public/%252525252e%252525252e/admin", BadPath::TooDeep),
         ("/100%", BadPath::PercentEncoding),
         ("/%4", BadPath::PercentEncoding),
         ("/%zz", BadPath::PercentEncoding),
@@ -78,6 +80,9 @@ fn t22_what_passes_is_decoded_once_and_forwarded_as_matched() {
         ("/%61dmin", "/admin", "/admin"),
         ("/%7Euser", "/~user", "/~user"),
         ("/%2561dmin", "/%2561dmin", "/%2561dmin"),
+        ("/100%25", "/100%25", "/100%25"),
+        ("/100%25/of%2520it", "/100%25/of%2520it", "/100%25/of%2520it"),
+        ("/%25252525", "/%25252525", "/%25252525"),
         ("/a%20b", "/a%20b", "/a b"),
         ("/a%40b", "/a%40b", "/a@b"),
         ("/a@b", "/a@b", "/a@b"),
@@ -91,6 +96,32 @@ fn t22_what_passes_is_decoded_once_and_forwarded_as_matched() {
     ] {
         assert_eq!(forms(raw, &STRICT), Ok((forward.into(), matching.into())), "{raw:?}");
     }
+}
+
+/// Each layer is a pass over the path: thousands of them would keep a listener busy for seconds.
+#[test]
+fn t22_a_path_of_nested_percent_signs_is_refused_after_few_passes() {
+    for (layer, unit) in [("%25", "25"), ("%25%32%35", "%32%35"), ("/%25", "25")] {
+        let raw = format!("/{layer}{}", unit.repeat((32_000 - 1 - layer.len()) / unit.len()));
+        let raw = raw.replacen("//", "/", 1);
+        assert!(raw.len() > 31_980);
+        for switches in [STRICT, PARAMETERS, SLASH, FOLDING] {
+            assert_eq!(forms(&raw, &switches), Err(BadPath::TooDeep));
+            let forward = raw.replace("%32%35", "25");
+            let (mut passes, mut bytes) = (0, 0);
+            let counting = |text: &[u8]| {
+                passes += 1;
+                bytes += text.len();
+                percent_decoded(text)
+            };
+            assert_eq!(look_deeper(forward.as_bytes(), &switches, counting), Err(BadPath::TooDeep));
+            assert_eq!(passes, MAX_DECODINGS + 1);
+            assert!(bytes <= passes * raw.len());
+        }
+    }
+    // As long, and flat: two passes.
+    let flat = format!("/{}", "%25".repeat(10_000));
+    assert!(forms(&flat, &STRICT).is_ok());
 }
 
 #[test]

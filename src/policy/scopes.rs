@@ -1,13 +1,14 @@
 //! Whether a rule may ask a researcher for a scope, given the client registration (`orcid.md` §4).
-//! Pure; called by `compile_rules` and the cases.
+//! Pure; called by `compile_rules`, the cases and `explain`.
 
 use super::load::ClientFacts;
 use crate::domain::quantity;
 use crate::domain::scope::{CLIENT_CREDENTIALS, THREE_LEGGED};
 use crate::domain::{Environment, Membership, Problem, Scope};
 
-/// What speaks against asking for `scope`; the caller adds file, line and key.
-pub(super) fn objection(scope: &Scope, facts: &ClientFacts) -> Option<Problem> {
+/// What speaks against asking a researcher for `scope` with the client of `facts`, or `None`; the caller
+/// adds file, line and key. Providers other than ORCID may have any scope.
+pub fn objection(scope: &Scope, facts: &ClientFacts) -> Option<Problem> {
     if facts.environment == Environment::Other {
         return None;
     }

@@ -64,6 +64,8 @@ fn t33_everything_wrong_is_complained_about_at_once_with_its_line() {
         &["empty-site.toml"],
         &["no-site.toml"],
         &["portal.toml"],
+        &["portal-rules.toml"],
+        &["portal-twice.toml"],
         &["insecure.toml"],
         &["rules.toml"],
         &["reach.toml"],

@@ -119,16 +119,27 @@ pub(super) struct GateStream<S> {
     digest: Arc<ProxyDigest>,
     bad_request: Bytes,
     replaced: Option<usize>,
+    /// Bytes seen since the head on the wire began, and how many there may be before it is accepted: the
+    /// engine itself would take a megabyte.
+    seen: usize,
+    most: usize,
     /// Blanks so far in a request line that has not ended yet.
     blanks: Option<u8>,
 }
 
 impl<S> GateStream<S> {
     /// `bad_request` is a whole HTTP/1.1 response with `Connection: close`.
-    pub(super) fn new(inner: S, connection: Arc<Connection>, bad_request: Bytes) -> pingora::Result<Self> {
+    /// A head may have `head_limit` bytes.
+    pub(super) fn new(
+        inner: S,
+        connection: Arc<Connection>,
+        bad_request: Bytes,
+        head_limit: usize,
+    ) -> pingora::Result<Self> {
         let header = Box::new(ResponseHeader::build(200, None)?);
         let digest = Arc::new(ProxyDigest::new(header, Some(Box::new(connection.clone()))));
-        Ok(Self { inner, connection, digest, bad_request, replaced: None, blanks: None })
+        let most = head_limit.saturating_add(ENGINE_BUFFER);
+        Ok(Self { inner, connection, digest, bad_request, replaced: None, seen: 0, most, blanks: None })
     }
 
     /// Looks at bytes of a head as they come in, before the engine does. A head always begins with a
@@ -136,6 +147,7 @@ impl<S> GateStream<S> {
     fn look_at(&mut self, bytes: &[u8]) {
         if !self.connection.head_started.swap(true, Ordering::AcqRel) {
             self.blanks = Some(0);
+            self.seen = 0;
             self.connection.head_progress.notify_one();
         }
         let Some(mut blanks) = self.blanks else { return };
@@ -157,6 +169,9 @@ impl<S> GateStream<S> {
     }
 }
 
+/// How much of a body the engine may read together with a head.
+const ENGINE_BUFFER: usize = 128 * 1024;
+
 impl<S> fmt::Debug for GateStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GateStream").field("connection", &self.connection).finish_non_exhaustive()
@@ -169,6 +184,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for GateStream<S> {
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         if buf.filled().len() > before && !self.connection.is_h2 {
             self.look_at(&buf.filled()[before..]);
+            self.seen = self.seen.saturating_add(buf.filled().len() - before);
+            // Heads a little too long are read and answered with 431; endless ones end here.
+            if self.seen > self.most && !self.connection.head_accepted() {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -211,7 +211,7 @@ pub(super) fn tame_answer(
         make_private(answer)?;
     }
     if site.hsts && !site.hosts.iter().any(crate::domain::Host::is_localhost) {
-        answer.insert_header(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")?;
+        answer.insert_header(header::STRICT_TRANSPORT_SECURITY, super::respond::HSTS)?;
     }
     Ok(())
 }

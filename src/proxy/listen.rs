@@ -213,8 +213,11 @@ impl Core {
             }
         }
         // What the kernel has already completed for us belongs to visitors: none of it is dropped.
-        while let Ok(accepted) = timeout(Duration::ZERO, listener.accept()).await {
-            self.take(accepted, &mut connections).await;
+        for _ in 0..BACKLOG {
+            match timeout(Duration::ZERO, listener.accept()).await {
+                Ok(accepted @ Ok(_)) => self.take(accepted, &mut connections).await,
+                Ok(Err(_)) | Err(_) => break,
+            }
         }
         drop(listener);
         self.door.cleanup().await;
@@ -306,7 +309,10 @@ impl Serve {
         };
         let is_h2 = matches!(tls.selected_alpn_proto(), Some(ALPN::H2));
         let connection = Arc::new(Connection::new(peer, sni, certificate, is_h2));
-        let Ok(stream) = GateStream::new(tls, connection.clone(), self.bad_request.clone()) else { return };
+        let Ok(stream) = GateStream::new(tls, connection.clone(), self.bad_request.clone(), self.shared.head_limit)
+        else {
+            return;
+        };
         let serving = self.door.process_new(Box::new(stream), &self.stopped);
         tokio::select! {
             biased;

@@ -86,13 +86,18 @@ impl Gate {
             Unreadable::HeadTooLarge => Notice::HeadTooLarge,
             Unreadable::Misdirected => Notice::UnknownHost,
         };
-        Next::Answer(self.shared.notice(notice, None))
+        let mut answer = self.shared.notice(notice, None);
+        if unreadable == Unreadable::Method {
+            answer.headers_mut().insert(http::header::ALLOW, ALLOWED);
+        }
+        Next::Answer(answer)
     }
 
     async fn route(&self, session: &mut Session, passage: &mut Passage, visit: &Visit) -> pingora::Result<Next> {
         let shared = &self.shared;
         if visit.host == shared.sign_in_host {
             passage.outcome = "own";
+            passage.hsts = !visit.host.is_localhost();
             return self.at_sign_in_host(session, visit).await.map(Next::Answer);
         }
         let policies = shared.policies.load_full();
@@ -100,6 +105,8 @@ impl Gate {
             passage.outcome = "unknown-host";
             return Ok(Next::Answer(shared.notice(Notice::UnknownHost, None)));
         };
+        passage.site = Some(site.name.clone());
+        passage.hsts = site.hsts && !visit.host.is_localhost();
         let Ok(path) = CanonicalPath::parse(&visit.raw_path, &site.switches) else {
             passage.outcome = "unreadable";
             return Ok(Next::Answer(shared.notice(Notice::BadRequest, None)));
@@ -112,7 +119,7 @@ impl Gate {
         let visitor = self.look_up(session, visit).await;
         if matches!(site.kind, SiteKind::Portal) {
             passage.outcome = "portal";
-            return Ok(Next::Answer(self.portal(session, visit, &site, &path, visitor)));
+            return Ok(self.portal(session, passage, visit, &site, &path, visitor));
         }
         self.decide(session, passage, visit, policies, site, path, visitor)
     }
@@ -163,21 +170,24 @@ impl Gate {
     fn portal(
         &self,
         session: &Session,
+        passage: &mut Passage,
         visit: &Visit,
         site: &Arc<Site>,
         path: &CanonicalPath,
         visitor: Visitor,
-    ) -> Response<Bytes> {
+    ) -> Next {
         let shared = &self.shared;
         let live = match visitor {
             Visitor::Guest => None,
             Visitor::Researcher(live) => Some(live),
-            Visitor::Unknown => return shared.notice(Notice::StoreUnavailable, Some(shared.incident())),
+            Visitor::Unknown => return self.store_unavailable(&mut passage.outcome),
         };
         if !matches!(visit.method.as_str(), "GET" | "HEAD") {
-            return shared.notice(Notice::MethodNotAllowed, None);
+            let mut answer = shared.notice(Notice::MethodNotAllowed, None);
+            answer.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
+            return Next::Answer(answer);
         }
-        shared.sign_in.portal_page(site, &own_request(session, visit, path.forward()), live.as_deref())
+        Next::Answer(shared.sign_in.portal_page(site, &own_request(session, visit, path.forward()), live.as_deref()))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one decision, used once and here")]
@@ -210,8 +220,7 @@ impl Gate {
         match decide(&facts) {
             Decision::Admit(admission) => {
                 passage.outcome = "admit";
-                self.admit(passage, visit, &policies, path, live.as_deref(), admission);
-                Ok(Next::Onward)
+                Ok(self.admit(passage, visit, &policies, path, live.as_deref(), admission))
             }
             Decision::AskSignIn(ask) | Decision::AskScopes(ask) => {
                 passage.outcome = "ask";
@@ -227,8 +236,12 @@ impl Gate {
                 let incident = shared.incident();
                 passage.incident = Some(incident);
                 tracing::info!(%incident, site.name = %site.name, reason = %refusal.reason, "refused by policy");
+                if let Some(preflight) = cors::preflight(session.req_header(), &site) {
+                    return Ok(Next::Answer(preflight));
+                }
                 let request = own_request(session, visit, path.forward());
-                Ok(Next::Answer(shared.sign_in.refused(&refusal, &request, live.as_deref(), incident)))
+                let answer = shared.sign_in.refused(&refusal, &request, live.as_deref(), incident);
+                Ok(Next::Answer(cors::allow(answer, session.req_header(), &site)))
             }
         }
     }
@@ -242,7 +255,7 @@ impl Gate {
         path: CanonicalPath,
         live: Option<&LiveSession>,
         admission: Admission,
-    ) {
+    ) -> Next {
         let shared = &self.shared;
         let now = shared.clock.now();
         passage.target = match &visit.query {
@@ -255,10 +268,17 @@ impl Gate {
             let key = &live.session.key.0;
             match shared.assertions.header_for(key, &admission.site().name, &spec.audience, identity, now) {
                 Ok(value) => passage.assertion = Some((spec.header.clone(), value)),
-                Err(fault) => tracing::error!(%fault, "an assertion could not be signed; the app gets none"),
+                // An app that is told nothing would take a researcher for a guest (invariant 4).
+                Err(fault) => {
+                    let incident = shared.incident();
+                    tracing::error!(%incident, %fault, "an assertion could not be signed");
+                    shared.metrics.failures.with_label_values(&["assertion"]).inc();
+                    passage.outcome = "assertion";
+                    return Next::Answer(shared.notice(Notice::StoreUnavailable, Some(incident)));
+                }
             }
         }
-        if admission.rule().access != Access::Public {
+        if admission.rule().access != Access::Public || visit.is_upgrade {
             passage.listed = self.open.list(Standing {
                 session: admission.identity().and(live).map(|live| live.session.key),
                 site: admission.site().name.clone(),
@@ -270,8 +290,15 @@ impl Gate {
         }
         passage.policies = Some(policies.clone());
         passage.admission = Some(admission);
+        Next::Onward
     }
 }
+
+/// What the gate lets through to policies (RFC 9110 §15.5.6 asks for it beside 405).
+const ALLOWED: http::HeaderValue = http::HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+/// A visitor who takes no bytes for this long is gone; an app worker must not wait for ever.
+const WRITE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// More interim answers (1xx) than this to one request are a storm (T81).
 const MOST_INTERIM: usize = 32;
@@ -321,6 +348,7 @@ impl ProxyHttp for Gate {
         if let Some(connection) = connection::Connection::of(session) {
             connection.accept_head();
         }
+        session.as_downstream_mut().set_write_timeout(Some(WRITE_PATIENCE));
         Ok(())
     }
 
@@ -328,7 +356,7 @@ impl ProxyHttp for Gate {
         match self.receive(session, passage).await? {
             Next::Onward => Ok(false),
             Next::Answer(answer) => {
-                respond::send(session, answer).await?;
+                respond::send(session, answer, passage.hsts).await?;
                 Ok(true)
             }
         }
@@ -345,6 +373,8 @@ impl ProxyHttp for Gate {
                 .is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
         let attempt = passage.attempts;
         passage.attempts += 1;
+        // A retry sends the kept body once more.
+        passage.body_seen = 0;
         upstream::peer(admission, attempt, streams, &self.shared.resolver, &self.shared.authorities).await.map_err(
             |fault| {
                 tracing::error!(site.name = %admission.site().name, %fault, "the app cannot be contacted");
@@ -431,7 +461,10 @@ impl ProxyHttp for Gate {
         if failure.is_ours() {
             tracing::error!(%incident, site.name = passage.site_name(), kind = failure.kind, cause = %error.etype().as_str(), "a request failed");
         }
-        FailToProxy { error_code: self.tell(session, failure.notice, incident).await, can_reuse_downstream: false }
+        FailToProxy {
+            error_code: self.tell(session, passage, failure.notice, incident).await,
+            can_reuse_downstream: false,
+        }
     }
 
     fn suppress_error_log(&self, _session: &Session, _passage: &Passage, _error: &Error) -> bool {
@@ -467,7 +500,13 @@ impl Gate {
     }
 
     /// Sends the page for a failure if the visitor can still be told; returns the status for the log.
-    async fn tell(&self, session: &mut Session, notice: Option<Notice>, incident: IncidentId) -> u16 {
+    async fn tell(
+        &self,
+        session: &mut Session,
+        passage: &Passage,
+        notice: Option<Notice>,
+        incident: IncidentId,
+    ) -> u16 {
         let Some(notice) = notice else { return 0 };
         // Interim answers went before; a page can still follow, but not into an upgraded connection.
         let told = |header: &ResponseHeader| !header.status.is_informational() || header.status == 101;
@@ -477,7 +516,7 @@ impl Gate {
         let answer = self.shared.notice(notice, Some(incident));
         let status = answer.status().as_u16();
         session.set_keepalive(None);
-        if respond::send(session, answer).await.is_err() {
+        if respond::send(session, answer, passage.hsts).await.is_err() {
             return 0;
         }
         status

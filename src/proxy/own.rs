@@ -58,7 +58,12 @@ pub(super) async fn answer(
     });
     // A visitor who leaves does not stop a sign-in half-way: the journey goes on in the background.
     match tokio::time::timeout(PATIENCE, journey).await {
-        Ok(Ok(response)) => Ok(response),
+        Ok(Ok(response)) => {
+            if response.status() == http::StatusCode::SERVICE_UNAVAILABLE {
+                shared.metrics.failures.with_label_values(&["sign-in"]).inc();
+            }
+            Ok(response)
+        }
         Ok(Err(panic)) => {
             let incident = shared.incident();
             tracing::error!(%incident, %panic, "a journey of the sign-in ended in a panic");

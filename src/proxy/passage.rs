@@ -3,7 +3,7 @@
 
 use super::door::Listed;
 use super::visit::Visit;
-use crate::domain::IncidentId;
+use crate::domain::{IncidentId, SiteName};
 use crate::policy::{Admission, PolicySet};
 use http::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -15,6 +15,10 @@ pub struct Passage {
     pub visit: Option<Visit>,
     /// The policy in force when the request arrived: one request sees one generation.
     pub policies: Option<Arc<PolicySet>>,
+    /// The site asked for, once it is known.
+    pub site: Option<SiteName>,
+    /// The answer carries `Strict-Transport-Security`.
+    pub hsts: bool,
     pub admission: Option<Admission>,
     /// Path and query as the app will see them.
     pub target: String,
@@ -37,6 +41,8 @@ impl Passage {
             started: Instant::now(),
             visit: None,
             policies: None,
+            site: None,
+            hsts: false,
             admission: None,
             target: String::new(),
             assertion: None,
@@ -52,6 +58,6 @@ impl Passage {
 
     /// The site's name for logs and metrics.
     pub fn site_name(&self) -> &str {
-        self.admission.as_ref().map_or("-", |admission| admission.site().name.as_str())
+        self.site.as_ref().map_or("-", SiteName::as_str)
     }
 }

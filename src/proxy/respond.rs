@@ -12,13 +12,19 @@ use std::time::Duration;
 const DRAIN_BYTES: usize = 64 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
+/// One year, this host alone (`design.md` §4).
+pub(super) const HSTS: &str = "max-age=31536000";
+
 /// Sends `answer`; a body is left out for `HEAD`, its length is kept.
-pub(super) async fn send(session: &mut Session, answer: Response<Bytes>) -> pingora::Result<()> {
+pub(super) async fn send(session: &mut Session, answer: Response<Bytes>, hsts: bool) -> pingora::Result<()> {
     drain(session).await;
     let (parts, body) = answer.into_parts();
     let mut header = ResponseHeader::build(parts.status, Some(parts.headers.len() + 1))?;
     for (name, value) in &parts.headers {
         header.append_header(name, value)?;
+    }
+    if hsts {
+        header.insert_header(http::header::STRICT_TRANSPORT_SECURITY, HSTS)?;
     }
     let without_body = session.req_header().method == http::Method::HEAD
         || parts.status == http::StatusCode::NO_CONTENT

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use thiserror::Error;
@@ -103,27 +103,34 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    fn of(&self, path: &PathBuf) -> Result<Arc<CaType>, NoPeer> {
-        let mut read = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(known) = read.get(path) {
+    /// Reading a file blocks, so it happens on the background runtime, once.
+    async fn of(&self, path: &Path, background: &tokio::runtime::Handle) -> Result<Arc<CaType>, NoPeer> {
+        let lock = || self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = lock().get(path) {
             return Ok(known.clone());
         }
-        let unusable = |fault: &dyn std::fmt::Display| NoPeer::Authority(format!("{}: {fault}", path.display()));
-        let pem = std::fs::read(path).map_err(|fault| unusable(&fault))?;
-        let mut wrapped = Vec::new();
-        for der in CertificateDer::pem_slice_iter(&pem) {
-            let der = der.map_err(|fault| unusable(&fault))?.as_ref().to_vec();
-            // The engine's own parser ends the process on bytes it cannot read.
-            x509_parser::parse_x509_certificate(&der).map_err(|fault| unusable(&fault))?;
-            wrapped.push(WrappedX509::new(der, parse_x509));
-        }
-        if wrapped.is_empty() {
-            return Err(unusable(&"no certificate in it"));
-        }
-        let authorities: Arc<CaType> = wrapped.into();
-        read.insert(path.clone(), authorities.clone());
+        let file = path.to_owned();
+        let read = background.spawn_blocking(move || read_authorities(&file)).await;
+        let authorities = read.map_err(|fault| NoPeer::Authority(fault.to_string()))??;
+        lock().insert(path.to_owned(), authorities.clone());
         Ok(authorities)
     }
+}
+
+fn read_authorities(path: &Path) -> Result<Arc<CaType>, NoPeer> {
+    let unusable = |fault: &dyn std::fmt::Display| NoPeer::Authority(format!("{}: {fault}", path.display()));
+    let pem = std::fs::read(path).map_err(|fault| unusable(&fault))?;
+    let mut wrapped = Vec::new();
+    for der in CertificateDer::pem_slice_iter(&pem) {
+        let der = der.map_err(|fault| unusable(&fault))?.as_ref().to_vec();
+        // The engine's own parser ends the process on bytes it cannot read.
+        x509_parser::parse_x509_certificate(&der).map_err(|fault| unusable(&fault))?;
+        wrapped.push(WrappedX509::new(der, parse_x509));
+    }
+    if wrapped.is_empty() {
+        return Err(unusable(&"no certificate in it"));
+    }
+    Ok(wrapped.into())
 }
 
 /// Chooses and describes the peer for an admitted request. `attempt` counts from zero, so that a
@@ -151,7 +158,7 @@ pub(super) async fn peer(
             peer.options.verify_cert = !insecure_skip_verify;
             peer.options.verify_hostname = !insecure_skip_verify;
             if let Some(file) = ca_file {
-                peer.options.ca = Some(authorities.of(file)?);
+                peer.options.ca = Some(authorities.of(file, &resolver.background).await?);
                 // The engine's pool does not tell authorities apart: a connection that one site's
                 // authority vouched for must not be lent to a site that trusts another.
                 peer.group_key = BuildHasherDefault::<DefaultHasher>::default().hash_one(file);

@@ -56,6 +56,7 @@ impl House {
             root: HashedSessionKey(root.hash()),
             agent: "Test".into(),
             replaces: None,
+            proven: false,
         };
         self.vault.complete_sign_in(done).await.unwrap();
         let site: SiteName = "wiki".parse().unwrap();

@@ -63,6 +63,8 @@ pub(super) struct Attempt {
     pub(super) client: ClientName,
     pub(super) asked: ScopeSet,
     pub(super) at: UnixTime,
+    /// The provider was asked to make the person sign in anew (`prompt=login`).
+    pub(super) prompted: bool,
     pub(super) arrival: Option<Arrival>,
 }
 

@@ -70,8 +70,15 @@ impl SignIn {
         let key = self.sessions.draw(&*self.chance);
         let root = HashedSessionKey(key.hash());
         let settings = provider.settings();
-        let deposit =
-            Deposit { grant, environment: settings.environment, client: settings.name.clone(), root, agent, previous };
+        let deposit = Deposit {
+            grant,
+            environment: settings.environment,
+            client: settings.name.clone(),
+            root,
+            agent,
+            previous,
+            proven: attempt.prompted,
+        };
         let completed = tokens::deposit(&self.vault, deposit).await?;
         let missing = match &attempt.arrival {
             Some(arrival) => lacking(&completed.connection.scopes, &arrival.scopes),

@@ -132,7 +132,7 @@ impl SignIn {
     /// What a live session on this host means for an arrival.
     pub(super) fn reach(&self, root: &LiveSession, arrival: &Arrival, site: &Site) -> Reach {
         if root.identity.client != site.client
-            || !is_recent(root.identity.signed_in_at, arrival.max_age, self.clock.now())
+            || !is_recent(root.identity.proven_at, arrival.max_age, self.clock.now())
         {
             return Reach::SignInAgain;
         }
@@ -157,9 +157,10 @@ pub(super) fn lacking(granted: &ScopeSet, wanted: &ScopeSet) -> ScopeSet {
     granted.missing(wanted).iter().filter(|scope| !base.contains(scope)).cloned().collect()
 }
 
-/// Whether a sign-in at `signed_in_at` is young enough for a rule's `max_auth_age`.
-pub(super) fn is_recent(signed_in_at: UnixTime, max_age: Option<u32>, now: UnixTime) -> bool {
-    max_age.is_none_or(|age| now.since(signed_in_at) <= Duration::from_secs(u64::from(age)))
+/// Whether a presence proven at `proven_at` is young enough for a rule's `max_auth_age`; one never proven is not.
+pub(super) fn is_recent(proven_at: Option<UnixTime>, max_age: Option<u32>, now: UnixTime) -> bool {
+    let young = |age| proven_at.is_some_and(|at| now.since(at) <= Duration::from_secs(u64::from(age)));
+    max_age.is_none_or(young)
 }
 
 /// The operator's words, if the rule is still the one that asked.

@@ -13,6 +13,14 @@ use bytes::Bytes;
 use http::{Method, Response};
 use std::sync::Arc;
 
+/// What `Allow` says of sign-out.
+const METHODS: &str = "GET, HEAD, POST";
+
+/// Whether the method means something here, whoever asks.
+fn is_possible(request: &OwnRequest) -> bool {
+    request.is_reading() || request.method == Method::POST
+}
+
 impl SignIn {
     /// On a site host.
     pub(super) async fn sign_out_here(
@@ -20,6 +28,9 @@ impl SignIn {
         site: &Arc<Site>,
         request: &OwnRequest,
     ) -> Result<Response<Bytes>, StepFault> {
+        if !is_possible(request) {
+            return Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site)), METHODS));
+        }
         let Some(live) = self.visitor(request).await? else {
             return Ok(self.signed_out_here(site, request));
         };
@@ -38,6 +49,9 @@ impl SignIn {
 
     /// On the sign-in host.
     pub(super) async fn sign_out(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
+        if !is_possible(request) {
+            return Ok(allowing(self.notice(Notice::MethodNotAllowed, None), METHODS));
+        }
         let Some(root) = self.root(request).await? else {
             return Ok(self.signed_out(Reach::Everywhere, None));
         };
@@ -64,8 +78,8 @@ impl SignIn {
         Ok(with_cookies(answer, vec![cookie::expire(cookie::SESSION)]))
     }
 
-    /// The four things a change needs (`design.md` §4): POST, our origin, a form, its token. Each has a
-    /// page of its own, because each means something else to a researcher.
+    /// What a change needs besides POST (`design.md` §4): our origin, a form, its token. Each has a page of
+    /// its own, because each means something else to a researcher.
     fn objection(
         &self,
         request: &OwnRequest,
@@ -73,9 +87,6 @@ impl SignIn {
         action: Action,
         site: Option<&Arc<Site>>,
     ) -> Option<Response<Bytes>> {
-        if request.method != Method::POST {
-            return Some(allowing(self.notice(Notice::MethodNotAllowed, site), "GET, POST"));
-        }
         if !form_token::from_our_page(&request.headers, &self.origin(&request.host)) {
             tracing::warn!(action = ?action, "another origin tried to change something");
             return Some(self.notice(Notice::CrossSiteRefused, site));

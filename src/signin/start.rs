@@ -7,7 +7,7 @@ use super::navigation::is_navigation;
 use super::settings::{SIGN_IN, START};
 use super::sign_in_page::{Expected, is_recent};
 use super::{OwnRequest, SignIn, StepFault, with_cookies};
-use crate::domain::{IncidentId, ScopeSet};
+use crate::domain::{IncidentId, Scope, ScopeSet};
 use crate::orcid::{AuthorizationRequest, Blame, OrcidTrouble, Provider};
 use crate::pages::{self, Link, LinkLabel, Notice, Page};
 use crate::vault::LiveSession;
@@ -29,20 +29,21 @@ impl SignIn {
         let Some(provider) = provider.cloned() else { return Ok(self.notice(Notice::Internal, None)) };
         let root = self.root(request).await?;
         let asked = asked_scopes(arrival.as_ref(), root.as_deref(), &provider);
-        let prompt_login = self.must_prove_presence(arrival.as_ref(), root.as_deref());
-        let attempt = Attempt { client: provider.settings().name.clone(), asked, at: self.clock.now(), arrival };
-        Ok(self.set_out(request, &provider, attempt, prompt_login).await)
+        // `prompt` means something with `openid` only, and is sent with it only (`orcid.md` §2.1).
+        let prompted =
+            asked.contains(&Scope::openid()) && self.must_prove_presence(arrival.as_ref(), root.as_deref());
+        let client = provider.settings().name.clone();
+        let attempt = Attempt { client, asked, at: self.clock.now(), prompted, arrival };
+        Ok(self.set_out(request, &provider, attempt).await)
     }
 
     /// Another iD, or a rule that wants a fresh sign-in: ORCID's own session must not answer for the
     /// person (`orcid.md` §12, shared machines).
     fn must_prove_presence(&self, arrival: Option<&Arrival>, root: Option<&LiveSession>) -> bool {
         let Some(arrival) = arrival else { return false };
-        let too_old =
-            root.is_some_and(|root| !is_recent(root.identity.signed_in_at, arrival.max_age, self.clock.now()));
-        // Without a session here nobody knows how old the one at ORCID is.
-        let unknown = root.is_none() && arrival.max_age.is_some();
-        arrival.mode == Mode::Another || too_old || unknown
+        // Without a proof nobody knows how old the session at ORCID is.
+        let proven_at = root.and_then(|root| root.identity.proven_at);
+        arrival.mode == Mode::Another || !is_recent(proven_at, arrival.max_age, self.clock.now())
     }
 
     async fn set_out(
@@ -50,7 +51,6 @@ impl SignIn {
         request: &OwnRequest,
         provider: &Arc<Provider>,
         mut attempt: Attempt,
-        prompt_login: bool,
     ) -> Response<Bytes> {
         let id = AttemptId::draw(&*self.chance);
         let (state, nonce, verifier) = (id.text(), id.derive(&self.nonces), id.derive(&self.verifiers));
@@ -59,7 +59,7 @@ impl SignIn {
             state: &state,
             nonce: &nonce,
             pkce_verifier: &verifier,
-            prompt_login,
+            prompt_login: attempt.prompted,
             lang: None,
         };
         let address = match provider.authorization_url(&question).await {

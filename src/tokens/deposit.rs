@@ -16,12 +16,14 @@ pub struct Deposit<'a> {
     pub agent: String,
     /// Who was signed in in this browser until now.
     pub previous: Option<Arc<LiveSession>>,
+    /// The provider was told to make the person sign in anew.
+    pub proven: bool,
 }
 
 /// Acknowledged only when durable (invariant 7). The new session has a new key (T64); what the browser
 /// held before is ended in the same step, and if it was somebody else's, before it (T65).
 pub async fn deposit(vault: &Vault, deposit: Deposit<'_>) -> Result<Completed, VaultFault> {
-    let Deposit { grant, environment, client, root, agent, previous } = deposit;
+    let Deposit { grant, environment, client, root, agent, previous, proven } = deposit;
     let mut replaces = None;
     if let Some(previous) = previous {
         let (key, held) = (previous.session.key, &previous.identity);
@@ -31,5 +33,5 @@ pub async fn deposit(vault: &Vault, deposit: Deposit<'_>) -> Result<Completed, V
             vault.end_session(&key).await?;
         }
     }
-    vault.complete_sign_in(SignInCompletion { grant, environment, client, root, agent, replaces }).await
+    vault.complete_sign_in(SignInCompletion { grant, environment, client, root, agent, replaces, proven }).await
 }

@@ -145,6 +145,7 @@ impl House {
             root: HashedSessionKey([root; 32]),
             agent: "Test".into(),
             previous,
+            proven: false,
         };
         deposit(&self.vault, kept).await.unwrap()
     }

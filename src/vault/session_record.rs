@@ -38,6 +38,8 @@ pub struct Session {
     pub created: UnixTime,
     /// When the person came back from ORCID; of a site session: its root's.
     pub signed_in_at: UnixTime,
+    /// When they last signed in there because we demanded it; of a site session: its root's.
+    pub proven_at: Option<UnixTime>,
     /// The absolute limit; it may end earlier by idleness.
     pub expires: UnixTime,
     /// How the browser described itself, at most 120 characters.
@@ -62,6 +64,7 @@ impl LiveSession {
             family_name: connection.family_name,
             scopes: connection.scopes,
             signed_in_at: session.signed_in_at,
+            proven_at: session.proven_at,
             mfa: connection.mfa,
             session_expires: session.expires,
         };
@@ -76,6 +79,7 @@ pub(super) struct SessionRecord {
     pub(super) connection: ConnectionKey,
     pub(super) created: UnixTime,
     pub(super) signed_in_at: UnixTime,
+    pub(super) proven_at: Option<UnixTime>,
     pub(super) expires: UnixTime,
     pub(super) agent: String,
     pub(super) life: Life,
@@ -83,12 +87,12 @@ pub(super) struct SessionRecord {
 
 impl SessionRecord {
     pub(super) fn in_hand(self, key: HashedSessionKey) -> Session {
-        let SessionRecord { kind, connection, created, signed_in_at, expires, agent, life: _ } = self;
-        Session { key, kind, connection, created, signed_in_at, expires, agent }
+        let SessionRecord { kind, connection, created, signed_in_at, proven_at, expires, agent, life: _ } = self;
+        Session { key, kind, connection, created, signed_in_at, proven_at, expires, agent }
     }
 
     pub(super) fn of(session: &Session, life: Life) -> Self {
-        let Session { key: _, kind, connection, created, signed_in_at, expires, agent } = session.clone();
-        Self { kind, connection, created, signed_in_at, expires, agent, life }
+        let Session { key: _, kind, connection, created, signed_in_at, proven_at, expires, agent } = session.clone();
+        Self { kind, connection, created, signed_in_at, proven_at, expires, agent, life }
     }
 }

@@ -9,10 +9,16 @@ use super::warm::{Seen, WarmSession};
 use super::{
     ConnectionKey, Core, HashedSessionKey, LiveSession, Page, RETRIES, Session, SessionKind, Vault, VaultFault, trees,
 };
+use crate::domain::Host;
+use crate::domain::UnixTime;
 use std::sync::Arc;
 
-/// Sessions ended in one batch when all of a person's are.
+/// Sessions ended in one batch when all of a person's, or very many of a root's, are.
 const ENDED_AT_ONCE: usize = 200;
+/// Children of one root on one host. A browser holds one; tabs that arrive side by side begin a few.
+const CHILDREN_PER_HOST: usize = 4;
+/// Children looked at when one more is begun: far more than any root has hosts for.
+const CHILDREN_LOOKED_AT: usize = 4096;
 
 /// What memory knows about a session.
 #[derive(Clone, Debug)]
@@ -41,6 +47,18 @@ impl Core {
         let Some(sealed) = self.store.get(&address).await? else { return Ok(None) };
         let record = self.people.open_record(WHAT, &address, &sealed)?;
         Ok(record.map(|record| (sealed, record)))
+    }
+
+    /// When the person of a session that is about to be replaced last proved their presence; `None` too if it
+    /// was somebody else's.
+    pub(super) async fn proven_before(
+        &self,
+        replaced: Option<HashedSessionKey>,
+        by: &ConnectionKey,
+    ) -> Result<Option<UnixTime>, VaultFault> {
+        let Some(replaced) = replaced else { return Ok(None) };
+        let held = self.session_record(&replaced).await?;
+        Ok(held.filter(|(_, record)| record.connection == *by).and_then(|(_, record)| record.proven_at))
     }
 
     /// Adds a new session and the rows that lead to it.
@@ -75,16 +93,73 @@ impl Core {
         batch.delete(trees::session_of(id, key));
         match record.kind {
             SessionKind::Site { root, .. } => batch.delete(trees::child(&root, key)),
-            SessionKind::Root => {
-                for (index, _) in self.store.scan(&trees::children(key), None, usize::MAX).await? {
-                    let Some(child) = trees::session_in(&index) else { continue };
-                    batch.delete(trees::session(&child));
-                    batch.delete(trees::session_of(id, &child));
-                    batch.delete(index);
-                }
-            }
+            SessionKind::Root => self.end_children_into(&mut batch, key, id).await?,
         }
         Ok(batch)
+    }
+
+    /// Adds the end of a root's children. If there are very many, most of them end right away in batches
+    /// of their own, so that no batch grows without bound; the root ends after them.
+    async fn end_children_into(
+        &self,
+        batch: &mut Batch,
+        root: &HashedSessionKey,
+        id: ConnectionId,
+    ) -> Result<(), VaultFault> {
+        let mut after = None;
+        loop {
+            let some = self.store.scan(&trees::children(root), after.as_ref(), ENDED_AT_ONCE).await?;
+            let full = some.len() == ENDED_AT_ONCE;
+            after = some.last().map(|(index, _)| index.clone());
+            let mut first = Batch::default();
+            let ends = if full { &mut first } else { &mut *batch };
+            for (index, _) in some {
+                if let Some(child) = trees::session_in(&index) {
+                    ends.delete(trees::session(&child));
+                    ends.delete(trees::session_of(id, &child));
+                }
+                ends.delete(index);
+            }
+            if !full {
+                return Ok(());
+            }
+            self.store.write(first).await?;
+        }
+    }
+
+    /// Adds the end of a root's oldest children on a host, so that with one more there are
+    /// [`CHILDREN_PER_HOST`] at most: who arrives again and again cannot fill the store. Of `replaced`,
+    /// which ends anyway, nothing is said.
+    pub(super) async fn make_room_into(
+        &self,
+        batch: &mut Batch,
+        root: &HashedSessionKey,
+        id: ConnectionId,
+        host: &Host,
+        replaced: Option<HashedSessionKey>,
+    ) -> Result<(), VaultFault> {
+        let now = self.clock.now();
+        let mut here = Vec::new();
+        for (index, _) in self.store.scan(&trees::children(root), None, CHILDREN_LOOKED_AT).await? {
+            let Some(child) = trees::session_in(&index).filter(|child| Some(*child) != replaced) else { continue };
+            let record = self.session_record(&child).await?.map(|(_, record)| record);
+            let begun = match record {
+                Some(SessionRecord { kind: SessionKind::Site { host: there, .. }, .. }) if there != *host => continue,
+                Some(record) if record.life.used_at(now, self.idle).is_some() => Some(record.created),
+                // Its time is up, or it is gone and has left its index row behind.
+                _ => None,
+            };
+            here.push((begun, child));
+        }
+        here.sort_unstable();
+        let live = here.iter().filter(|(begun, _)| begun.is_some()).count();
+        let ended = here.len() - live.min(CHILDREN_PER_HOST - 1);
+        for (_, child) in &here[..ended] {
+            batch.delete(trees::session(child));
+            batch.delete(trees::session_of(id, child));
+            batch.delete(trees::child(root, child));
+        }
+        Ok(())
     }
 
     /// Ends a session, durably. Gives whether there was one.
@@ -101,8 +176,9 @@ impl Core {
         Err(VaultFault::Contended)
     }
 
-    /// Reads a session and its connection from the store, and keeps them warm.
-    async fn read_through(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, VaultFault> {
+    /// Reads a session and its connection from the store, and keeps them warm; as used now, or only as
+    /// the store has it.
+    async fn read_through(&self, key: &HashedSessionKey, used: bool) -> Result<Option<Arc<LiveSession>>, VaultFault> {
         let ticket = self.warm.ticket(key);
         let Some((_, record)) = self.session_record(key).await? else {
             self.warm.keep_ended(ticket);
@@ -118,6 +194,7 @@ impl Core {
         let epoch = self.warm.connection_epoch(id);
         let (_, Some(connection)) = self.connection_record(id).await? else { return Ok(None) };
         let live = Arc::new(LiveSession::new(record.in_hand(*key), connection.connection()));
+        let life = if used { life } else { written };
         self.warm.keep(ticket, WarmSession::new(live.clone(), life, written, id, epoch));
         Ok(Some(live))
     }
@@ -165,11 +242,21 @@ impl Vault {
             Warm::Live(live) => Ok(Some(live)),
             Warm::Gone => Ok(None),
             Warm::Cold => {
-                let live = self.core.read_through(key).await?;
+                let live = self.core.read_through(key, true).await?;
                 // Looked at once more, so that this use is written back too.
                 self.warm(key);
                 Ok(live)
             }
+        }
+    }
+
+    /// The session, from memory or from the store; `None` when it has ended. Counts no use: reads what
+    /// [`Vault::peek`] does not know.
+    pub async fn session_unused(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, VaultFault> {
+        match self.peek(key) {
+            Warm::Live(live) => Ok(Some(live)),
+            Warm::Gone => Ok(None),
+            Warm::Cold => self.core.read_through(key, false).await,
         }
     }
 
@@ -191,22 +278,26 @@ impl Vault {
     /// For callers that hold the person's stripe: nobody begins another meanwhile.
     pub(super) async fn end_sessions_of(&self, id: ConnectionId) -> Result<usize, VaultFault> {
         let store = &self.core.store;
-        let mut ended = 0;
+        let (mut ended, mut after) = (0, None);
         loop {
-            let index = store.scan(&trees::sessions_of(id), None, ENDED_AT_ONCE).await?;
-            if index.is_empty() {
-                return Ok(ended);
-            }
+            // Goes on behind what it has seen, so that it comes to an end whatever lies there.
+            let index = store.scan(&trees::sessions_of(id), after.as_ref(), ENDED_AT_ONCE).await?;
+            let Some((last, _)) = index.last() else { return Ok(ended) };
+            after = Some(last.clone());
             let mut batch = Batch::default();
             for (at, _) in index {
-                let Some(session) = trees::session_in(&at) else { continue };
-                if let Some((_, record)) = self.core.session_record(&session).await? {
-                    ended += 1;
-                    if let SessionKind::Site { root, .. } = record.kind {
+                if let Some(session) = trees::session_in(&at) {
+                    let record = match self.core.session_record(&session).await {
+                        // Nobody can use it, and it must not keep a person from being erased.
+                        Err(VaultFault::Unreadable { .. } | VaultFault::RecordVersion { .. }) => None,
+                        read => read?.map(|(_, record)| record),
+                    };
+                    ended += usize::from(record.is_some());
+                    if let Some(SessionRecord { kind: SessionKind::Site { root, .. }, .. }) = record {
                         batch.delete(trees::child(&root, &session));
                     }
+                    batch.delete(trees::session(&session));
                 }
-                batch.delete(trees::session(&session));
                 batch.delete(at);
             }
             store.write(batch).await?;

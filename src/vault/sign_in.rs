@@ -23,6 +23,8 @@ pub struct SignInCompletion<'a> {
     pub agent: String,
     /// The session this browser had before, of whomever; it ends in the same step (T64, T65).
     pub replaces: Option<HashedSessionKey>,
+    /// The person had to sign in anew at the provider, because we demanded it.
+    pub proven: bool,
 }
 
 /// A sign-in that is durable.
@@ -36,7 +38,7 @@ impl Vault {
     /// Keeps a verified grant and begins the browser's root session: all of it or nothing, durable on
     /// return.
     pub async fn complete_sign_in(&self, done: SignInCompletion<'_>) -> Result<Completed, VaultFault> {
-        let SignInCompletion { grant, environment, client, root, agent, replaces } = done;
+        let SignInCompletion { grant, environment, client, root, agent, replaces, proven } = done;
         let core = &self.core;
         let key = ConnectionKey { environment, client, subject: grant.subject.clone() };
         let id = core.names.connection(&key);
@@ -47,6 +49,7 @@ impl Vault {
         for _ in 0..RETRIES {
             let now = core.clock.now();
             let (old, record) = core.connection_record(id).await?;
+            let proven_at = if proven { Some(now) } else { core.proven_before(replaces, &key).await? };
             let (record, superseded, change) = ConnectionRecord::take(record, key.clone(), grant, now);
             let address = trees::connection(id);
             let mut batch = Batch::default().when(match old {
@@ -58,6 +61,7 @@ impl Vault {
                 connection: key.clone(),
                 created: now,
                 signed_in_at: now,
+                proven_at,
                 expires: now.plus(core.absolute),
                 agent: shortened(&agent),
                 life: Life { over: now.plus(core.absolute), used: now },
@@ -78,7 +82,8 @@ impl Vault {
 
     /// Begins a session on one host of one site for the person signed in at the sign-in host; `None` if
     /// that root has ended. Both happen in one step, so that a sign-out leaves no child behind. What
-    /// the browser held on this host before ends in the same step.
+    /// the browser held on this host before ends in the same step, as do the oldest of the root's
+    /// sessions there when there are too many.
     pub async fn begin_site_session(
         &self,
         root: &HashedSessionKey,
@@ -105,6 +110,7 @@ impl Vault {
                 connection: parent.connection.clone(),
                 created: now,
                 signed_in_at: parent.signed_in_at,
+                proven_at: parent.proven_at,
                 expires: parent.expires,
                 agent: shortened(&agent),
                 life,
@@ -116,6 +122,7 @@ impl Vault {
             parent.life = life;
             let sealed = data_key.seal(&*core.chance, &trees::session(root), &parent);
             batch.put_until(trees::session(root), sealed, parent.expires);
+            core.make_room_into(&mut batch, root, id, &host, replaces).await?;
             if let Some(old) = replaces {
                 batch = core.end_into(batch, &old).await?;
             }

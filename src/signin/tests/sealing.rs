@@ -84,6 +84,7 @@ async fn t63_a_target_that_travels_always_fits_the_attempts_cookie() {
                 client: "c".repeat(32).parse().unwrap(),
                 asked: all.parse().unwrap(),
                 at: now(&campus),
+                prompted: true,
                 arrival: Some(away),
             };
             assert!(gate.keep_attempt(&request, AttemptId([255; 20]), &attempt).is_some(), "{site} {length}");

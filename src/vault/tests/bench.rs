@@ -144,6 +144,7 @@ pub(super) async fn try_sign_in(
         root,
         agent: "Mozilla/5.0 (a browser)".into(),
         replaces,
+        proven: false,
     };
     vault.complete_sign_in(completion).await
 }

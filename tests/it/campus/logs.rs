@@ -278,11 +278,11 @@ mod tests {
         {
             watch.forbid(kind, secret);
         }
-        tracing::trace!(target: "some::crate", "nothing to see: tok-1a2b3c4d, xZq81pX9");
+        tracing::trace!(target: "lychgate::probe", "nothing to see: tok-1a2b3c4d, xZq81pX9");
         watch.assert_clean();
-        tracing::trace!(secret = "tok-1a2b3c4d5e6f7a8b9c0d");
+        tracing::trace!(target: "lychgate::probe", secret = "tok-1a2b3c4d5e6f7a8b9c0d");
         tracing::error!("callback?code=Zq81pX&x");
-        let span = tracing::debug_span!("request", query = "ab%2Fcd%2Bef%3Dgh%2Fij%2Bkl%3D");
+        let span = tracing::debug_span!(target: "lychgate::probe", "request", query = "ab%2Fcd%2Bef%3Dgh%2Fij%2Bkl%3D");
         drop(span);
         let leaks = watch.leaks();
         assert_eq!(leaks.len(), 3, "{leaks:?}");
