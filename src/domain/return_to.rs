@@ -15,7 +15,9 @@ pub struct ReturnTo {
 pub enum BadReturnTo {
     #[error("a return target starts with exactly one `/`")]
     NotAPath,
-    #[error("a return target holds no control characters, spaces, `#` or bytes outside ASCII, and no backslash in its path")]
+    #[error(
+        "a return target holds no control characters, spaces, `#` or bytes outside ASCII, and no backslash in its path"
+    )]
     Characters,
     #[error("a return target may have at most 8192 bytes")]
     TooLong,

@@ -131,8 +131,7 @@ impl SignIn {
 
     /// What a live session on this host means for an arrival.
     pub(super) fn reach(&self, root: &LiveSession, arrival: &Arrival, site: &Site) -> Reach {
-        if root.identity.client != site.client
-            || !is_recent(root.identity.proven_at, arrival.max_age, self.clock.now())
+        if root.identity.client != site.client || !is_recent(root.identity.proven_at, arrival.max_age, self.clock.now())
         {
             return Reach::SignInAgain;
         }

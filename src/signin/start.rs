@@ -30,8 +30,7 @@ impl SignIn {
         let root = self.root(request).await?;
         let asked = asked_scopes(arrival.as_ref(), root.as_deref(), &provider);
         // `prompt` means something with `openid` only, and is sent with it only (`orcid.md` §2.1).
-        let prompted =
-            asked.contains(&Scope::openid()) && self.must_prove_presence(arrival.as_ref(), root.as_deref());
+        let prompted = asked.contains(&Scope::openid()) && self.must_prove_presence(arrival.as_ref(), root.as_deref());
         let client = provider.settings().name.clone();
         let attempt = Attempt { client, asked, at: self.clock.now(), prompted, arrival };
         Ok(self.set_out(request, &provider, attempt).await)
@@ -46,12 +45,7 @@ impl SignIn {
         arrival.mode == Mode::Another || !is_recent(proven_at, arrival.max_age, self.clock.now())
     }
 
-    async fn set_out(
-        &self,
-        request: &OwnRequest,
-        provider: &Arc<Provider>,
-        mut attempt: Attempt,
-    ) -> Response<Bytes> {
+    async fn set_out(&self, request: &OwnRequest, provider: &Arc<Provider>, mut attempt: Attempt) -> Response<Bytes> {
         let id = AttemptId::draw(&*self.chance);
         let (state, nonce, verifier) = (id.text(), id.derive(&self.nonces), id.derive(&self.verifiers));
         let question = AuthorizationRequest {
