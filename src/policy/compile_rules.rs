@@ -81,6 +81,7 @@ fn compile_rule(
         researchers: researchers(table, facts.map(|facts| facts.environment), reader),
         networks: networks(table),
     };
+    complain_of_unprovable_age(table, facts);
     if rule.max_auth_age.is_some_and(|age| age.as_secs() < 60) {
         let problem =
             table.source.error(table.line_of("max_auth_age"), &table.path("max_auth_age"), "too short to be kept");
@@ -130,6 +131,16 @@ fn complain_of_portal(table: &Table<'_>) {
         let message = format!("a portal is there to ask, so access = \"{word}\" would not be obeyed");
         let problem = table.source.error(table.line_of("access"), &table.path("access"), message);
         table.source.add(problem.remedy(format!("write access = \"signed-in\"; {MAY_SAY}")));
+    }
+}
+
+/// Only with `openid` can the provider be told to make somebody sign in anew (`orcid.md` §2.1).
+fn complain_of_unprovable_age(table: &Table<'_>, facts: Option<&ClientFacts>) {
+    let key = "max_auth_age";
+    if table.has(key) && facts.is_some_and(|facts| facts.base_scope != Scope::openid()) {
+        let message = "a fresh sign-in can be demanded of ORCID only together with the scope `openid`";
+        let problem = table.source.error(table.line_of(key), &table.path(key), message);
+        table.source.add(problem.remedy(format!("use a client with base_scope = \"openid\", or remove `{key}`")));
     }
 }
 

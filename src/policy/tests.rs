@@ -93,6 +93,19 @@ fn complaints_of_several_files_come_together() {
 }
 
 #[test]
+fn a_recent_sign_in_is_demanded_only_where_the_provider_can_be_told_to() {
+    let (set, problems) = load_files(&fixtures(&["cases.toml"]), &context());
+    assert!(set.is_some() && problems.is_empty(), "{problems:#?}");
+    let mut context = context();
+    for facts in context.clients.values_mut() {
+        facts.base_scope = Scope::authenticate();
+    }
+    let (set, problems) = load_files(&fixtures(&["cases.toml"]), &context);
+    let said = problems.iter().map(Problem::to_string).collect::<String>();
+    assert!(set.is_none() && said.contains("max_auth_age") && said.contains("only together with"), "{said}");
+}
+
+#[test]
 fn cases_that_do_not_hold_are_named() {
     let files = fixtures(&["cases.toml"]);
     let (set, problems) = load_files(&files, &context());

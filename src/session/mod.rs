@@ -121,7 +121,11 @@ impl Sessions {
         if let Some(known) = self.standing_in_memory(&key) {
             return known;
         }
-        match self.read(key).await {
+        let looked = tokio::time::timeout(DEADLINE, self.vault.session_unused(&key)).await;
+        let read = looked
+            .map_err(|_| SessionFault::TooSlow)
+            .and_then(|read| read.map_err(|fault| SessionFault::Vault(Arc::new(fault))));
+        match read {
             Ok(Some(live)) => Standings::Live(live),
             Ok(None) => Standings::Ended,
             Err(fault) => {

@@ -32,6 +32,10 @@ impl SignIn {
         iss: Option<&str>,
         request: &OwnRequest,
     ) -> Ending {
+        // Before the queue, or one address's made-up codes would fill it and shut everybody out.
+        let Some(_own) = self.places.take(request.peer) else {
+            return self.ending(Notice::TooManyRequests, attempt, &"too many sign-ins at once from one address");
+        };
         let Ok(Ok(_place)) = tokio::time::timeout(QUEUE, self.exchanges.acquire()).await else {
             return self.ending(Notice::TooManyRequests, attempt, &"too many sign-ins at once");
         };

@@ -13,6 +13,7 @@ mod form_token;
 mod me;
 mod navigation;
 mod outcomes;
+mod places;
 mod portal;
 mod request;
 mod sealed;
@@ -67,6 +68,7 @@ pub struct SignIn {
     verifiers: Sealer,
     outcomes: outcomes::Outcomes,
     exchanges: tokio::sync::Semaphore,
+    places: places::Places,
 }
 
 impl fmt::Debug for SignIn {
@@ -97,6 +99,7 @@ impl SignIn {
             verifiers: vault.sealer(Purpose::Pkce),
             outcomes: outcomes::Outcomes::default(),
             exchanges: tokio::sync::Semaphore::new(finish::EXCHANGES),
+            places: places::Places::default(),
             settings: parts.settings,
             sessions: parts.sessions,
             providers: parts.providers,

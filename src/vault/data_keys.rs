@@ -127,7 +127,10 @@ impl DataKeys {
         let ring: Vec<KeyId> = people.shared.keys.shown().iter().map(|key| key.id).collect();
         match people.lacking(&ring)? {
             None => Ok(people),
-            Some((path, id)) => Err(VaultFault::KeyDropped { what: path.display().to_string(), id: id.to_string() }),
+            Some((bucket, id)) => {
+                let (what, path) = (bucket.display().to_string(), people.shared.keys.path());
+                Err(VaultFault::KeyDropped { what, id: id.to_string(), path })
+            }
         }
     }
 

@@ -64,8 +64,11 @@ pub enum VaultFault {
     #[error("the key file {path} holds {what}", path = .path.display())]
     KeyFile { path: PathBuf, what: &'static str },
 
-    #[error("{what} is sealed with key {id}, which the key file no longer holds; put that key's line back")]
-    KeyDropped { what: String, id: String },
+    #[error(
+        "{what} is sealed with key {id}, which the key file {path} no longer holds; put that key's line back, or name the key file of this vault",
+        path = .path.display()
+    )]
+    KeyDropped { what: String, id: String, path: PathBuf },
 
     #[error("{path} is damaged: {what}. {remedy}", path = .path.display())]
     Damaged { path: PathBuf, what: String, remedy: &'static str },
@@ -82,7 +85,7 @@ pub enum VaultFault {
     #[error("there is no room to write: {what}")]
     NoRoom { what: String },
 
-    #[error("a record of {bytes} bytes is too large for the store, the limit is {limit}")]
+    #[error("a record or change of {bytes} bytes is too large for the store, the limit is {limit}")]
     TooLarge { bytes: usize, limit: usize },
 
     #[error("the vault has been closed")]
@@ -107,7 +110,10 @@ impl VaultFault {
                 Self::File { doing, path: path.clone(), source }
             }
             Self::Damaged { path, what, remedy } => Self::Damaged { path: path.clone(), what: what.clone(), remedy },
-            Self::KeyDropped { what, id } => Self::KeyDropped { what: what.clone(), id: id.clone() },
+            Self::KeyDropped { what, id, path } => {
+                Self::KeyDropped { what: what.clone(), id: id.clone(), path: path.clone() }
+            }
+            Self::TooLarge { bytes, limit } => Self::TooLarge { bytes: *bytes, limit: *limit },
             Self::NoRoom { what } => Self::NoRoom { what: what.clone() },
             Self::Unreadable { what } => Self::Unreadable { what },
             Self::Closed => Self::Closed,

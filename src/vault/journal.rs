@@ -23,10 +23,20 @@ const HEADER: u64 = 56;
 const TAG: usize = 16;
 /// A frame's length field and tag.
 const FRAMING: u64 = 4 + TAG as u64;
-/// No frame is longer: the writer closes a group at [`GROUP_BYTES`], and one batch is far below the rest.
+/// No frame holds more: [`Journal::append`] refuses what would, and the reader takes a longer one for damage.
 const LONGEST_FRAME: u64 = 4 * 1024 * 1024;
-/// How many bytes of values the writer puts into one group at most, the last batch aside.
+/// How many bytes the writer puts into one group at most, the last batch aside.
 pub(super) const GROUP_BYTES: usize = 1024 * 1024;
+/// A batch may weigh so much: with a group that is all but full it still fits into one frame. A batch
+/// is never spread over several, for then a crash could leave half of it.
+pub(super) const LARGEST_BATCH: usize = LONGEST_FRAME as usize - GROUP_BYTES - ENTRY;
+/// The lengths around an entry's two fields, or around all entries, at most.
+const ENTRY: usize = 16;
+
+/// The most bytes that a row takes in a frame.
+pub(super) fn weight(at: &Address, value: Option<&[u8]>) -> usize {
+    at.bytes().len() + value.map_or(0, <[u8]>::len) + ENTRY
+}
 /// Below this the journal is never rewritten.
 const SMALL: u64 = 1024 * 1024;
 /// It is rewritten when it has grown to this many times the size it had when last rewritten.
@@ -169,6 +179,11 @@ impl Journal {
     /// [`VaultFault::Store`] if even that fails, for then nobody knows what the disk holds.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Result<Mark, VaultFault> {
         let frame = frame(&self.identity.key, &self.tag, entries);
+        let bytes = frame.bytes.len();
+        if bytes as u64 > LONGEST_FRAME + FRAMING {
+            // Nothing has been written; a frame that no reader takes must never be.
+            return Err(VaultFault::TooLarge { bytes, limit: (LONGEST_FRAME + FRAMING) as usize });
+        }
         let write = |mut file: &File| {
             file.seek(SeekFrom::Start(self.end))?;
             file.write_all(&frame.bytes)?;

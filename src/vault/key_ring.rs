@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// More keys than anyone rotates through; a longer file is some other file.
@@ -69,6 +69,8 @@ pub(super) struct RingKey {
 /// The keys of one file in its order; never empty.
 pub(super) struct KeyRing {
     pub(super) keys: Vec<RingKey>,
+    /// The file, to name it in complaints.
+    pub(super) path: PathBuf,
 }
 
 impl KeyRing {
@@ -102,7 +104,10 @@ impl KeyRing {
             }
             keys.push(key);
         }
-        if keys.is_empty() { Err(file("no key; `lychgate keys generate` makes a new file")) } else { Ok(Self { keys }) }
+        if keys.is_empty() {
+            return Err(file("no key; `lychgate keys generate` makes a new file"));
+        }
+        Ok(Self { keys, path: path.to_owned() })
     }
 
     fn draw(clock: &dyn Clock, chance: &dyn Chance) -> RingKey {
@@ -157,7 +162,7 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// Makes a key file with one fresh key, mode 0600; never touches an existing file. Gives the key's id.
 pub fn generate_key_file(path: &Path, clock: &dyn Clock, chance: &dyn Chance) -> Result<KeyId, VaultFault> {
-    let ring = KeyRing { keys: vec![KeyRing::draw(clock, chance)] };
+    let ring = KeyRing { keys: vec![KeyRing::draw(clock, chance)], path: path.to_owned() };
     // `create_new` follows no symbolic link and loses no race: whoever made the file first keeps it.
     let mut file = match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file,

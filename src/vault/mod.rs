@@ -172,7 +172,8 @@ impl Vault {
         let ids: Vec<KeyId> = ring.keys.iter().map(|key| key.id).collect();
         let lacking = Some(core.keys.active()).filter(|id| !ids.contains(id));
         if let Some(id) = lacking.or(core.people.lacking(&ids)?.map(|(_, id)| id)) {
-            return Err(VaultFault::KeyDropped { what: "a part of the vault".to_owned(), id: id.to_string() });
+            let (what, path) = ("a part of the vault".to_owned(), self.settings.key_file.clone());
+            return Err(VaultFault::KeyDropped { what, id: id.to_string(), path });
         }
         core.keys.change(&ring);
         core.names.save(&self.settings.directory, &core.keys, &self.store_id)?;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -57,6 +58,8 @@ struct Derived {
 struct Bunch {
     keys: Vec<Derived>,
     shown: Vec<KeySummary>,
+    /// The file they come from.
+    path: PathBuf,
 }
 
 impl Bunch {
@@ -70,7 +73,11 @@ impl Bunch {
         };
         let show =
             |key: &super::key_ring::RingKey| KeySummary { id: key.id, created: key.created, active: key.id == active };
-        Self { keys: ring.keys.iter().rev().map(derive).collect(), shown: ring.keys.iter().map(show).collect() }
+        Self {
+            keys: ring.keys.iter().rev().map(derive).collect(),
+            shown: ring.keys.iter().map(show).collect(),
+            path: ring.path.clone(),
+        }
     }
 
     fn active(&self) -> &Derived {
@@ -107,6 +114,11 @@ impl Keys {
         self.bunch.load().active().id
     }
 
+    /// The key file they were read from.
+    pub(super) fn path(&self) -> PathBuf {
+        self.bunch.load().path.clone()
+    }
+
     pub(super) fn shown(&self) -> Vec<KeySummary> {
         self.bunch.load().shown.clone()
     }
@@ -127,7 +139,7 @@ impl Keys {
     ) -> Result<Zeroizing<Vec<u8>>, VaultFault> {
         let id = sealed_with(what, sealed)?;
         let bunch = self.bunch.load();
-        let dropped = || VaultFault::KeyDropped { what: what.to_owned(), id: id.to_string() };
+        let dropped = || VaultFault::KeyDropped { what: what.to_owned(), id: id.to_string(), path: bunch.path.clone() };
         let key = bunch.find(id).ok_or_else(dropped)?;
         key.records.open(sealed, HEADER, place).ok_or(VaultFault::Unreadable { what })
     }

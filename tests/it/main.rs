@@ -6,6 +6,7 @@
 #[allow(dead_code, unreachable_pub, reason = "a toolbox: not every journey uses every tool")]
 mod campus;
 
+mod auth_age;
 mod browser;
 mod cli;
 mod demo;

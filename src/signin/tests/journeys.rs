@@ -287,21 +287,6 @@ async fn long_addresses_wait_and_longer_ones_lead_to_the_front_page() {
 }
 
 #[tokio::test]
-async fn an_old_sign_in_is_renewed_where_a_rule_demands_it() {
-    let campus = Campus::open().await;
-    let mut browser = campus.browser();
-    browser.sign_in(WIKI_PAGE, SOFIA).await;
-    assert!(browser.open("https://wiki.example:8443/recent").await.body.contains(SOFIA));
-    campus.clock.advance(11 * 60);
-    let page = browser.open("https://wiki.example:8443/recent").await;
-    assert!(page.url.ends_with("/sign-in"), "single sign-on would go round in circles: {}", page.url);
-    let at_provider = browser.open(&page.link("/sign-in/start?")).await;
-    let back = browser.agreed(&at_provider, SOFIA, "/authenticate");
-    let landed = browser.open(&back).await;
-    assert_eq!(landed.body, format!("the app greets {SOFIA}"));
-}
-
-#[tokio::test]
 async fn the_portal_connects_and_shows() {
     let campus = Campus::open().await;
     let mut browser = campus.browser();
@@ -366,4 +351,24 @@ async fn what_is_not_ours_is_not_there() {
 
 pub(super) fn cookie_name() -> &'static str {
     crate::session::cookie::SESSION
+}
+
+#[tokio::test]
+async fn sign_out_knows_three_methods_whoever_asks() {
+    let campus = Campus::open().await;
+    let mut somebody = campus.browser();
+    somebody.sign_in(WIKI_PAGE, SOFIA).await;
+    for mut browser in [campus.browser(), somebody] {
+        for host in ["wiki.example", "signin.example"] {
+            let url = format!("https://{host}:8443/.lychgate/sign-out");
+            for method in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH] {
+                let answer = browser.send(browser.request(method, &url)).await;
+                assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{url}");
+                assert_eq!(answer.headers["allow"], "GET, HEAD, POST");
+            }
+            for method in [Method::GET, Method::HEAD] {
+                assert_eq!(browser.send(browser.request(method, &url)).await.status, StatusCode::OK, "{url}");
+            }
+        }
+    }
 }

@@ -40,11 +40,6 @@ access = "signed-in"
 scopes = ["/activities/update"]
 why = "so that your deposit appears on your record"
 [[rule]]
-name = "recent"
-paths = ["/recent"]
-access = "signed-in"
-max_auth_age = "10m"
-[[rule]]
 name = "nobody"
 paths = ["/nobody"]
 access = "signed-in"

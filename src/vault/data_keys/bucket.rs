@@ -7,8 +7,8 @@ use crate::vault::seal::{self, Keys};
 use crate::vault::{VaultFault, files};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -52,7 +52,9 @@ pub(super) fn read(directory: &Path, bucket: u16, keys: &Keys, store_id: &[u8; 1
     };
     match keys.open_bytes(WHAT, &place(store_id, bucket), &sealed) {
         Ok(plain) => seal::decode(WHAT, &plain).map_err(damaged),
-        Err(VaultFault::KeyDropped { id, .. }) => Err(VaultFault::KeyDropped { what: path.display().to_string(), id }),
+        Err(VaultFault::KeyDropped { id, path: ring, .. }) => {
+            Err(VaultFault::KeyDropped { what: path.display().to_string(), id, path: ring })
+        }
         Err(fault) => Err(damaged(fault)),
     }
 }
@@ -78,6 +80,8 @@ pub(super) fn sealed_with(directory: &Path, bucket: u16) -> Result<Option<KeyId>
 /// whichever backup it comes back from.
 pub(super) struct Erased {
     path: PathBuf,
+    /// Behind the last line that is known to be durable.
+    end: u64,
     list: HashSet<([u8; 16], DataKeyId)>,
 }
 
@@ -96,10 +100,11 @@ impl Erased {
                 remedy: "Restore it from a backup: it says whose data must never come back.",
             })?);
         }
-        if text.len() % Self::LINE != 0 {
-            files::replace(&path, &text[..text.len() - text.len() % Self::LINE])?;
+        let whole = &text[..text.len() - text.len() % Self::LINE];
+        if whole.len() != text.len() {
+            files::replace(&path, whole)?;
         }
-        Ok(Self { path, list })
+        Ok(Self { path, end: whole.len() as u64, list })
     }
 
     fn parse(line: &[u8]) -> Option<([u8; 16], DataKeyId)> {
@@ -117,21 +122,78 @@ impl Erased {
         self.list.contains(&(person.0, *id))
     }
 
-    /// Appends and syncs.
+    /// Appends and syncs. What a failed attempt has written is cut off, at the latest by the next one: a
+    /// line behind a piece of another would be none, and the next start would refuse the whole list.
     pub(super) fn add(&mut self, entries: &[Entry]) -> Result<(), VaultFault> {
         let mut text = String::new();
         for entry in entries {
             text.extend(entry.person.iter().chain(&entry.id).map(|byte| format!("{byte:02x}")));
             text.push('\n');
         }
-        let append = || {
-            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        };
-        append().map_err(VaultFault::file("append to", &self.path))?;
+        let fault = || VaultFault::file("append to", &self.path);
+        let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path);
+        let mut file = options.map_err(fault())?;
+        if let Err(failed) = self.append(&mut file, text.as_bytes()) {
+            if let Err(again) = file.set_len(self.end).and_then(|()| file.sync_all()) {
+                tracing::error!(path = %self.path.display(), %again, "a failed write to the list of the erased could not be cut off yet");
+            }
+            return Err(fault()(failed));
+        }
         files::sync_directory(files::parent(&self.path))?;
+        self.end += text.len() as u64;
         self.list.extend(entries.iter().map(|entry| (entry.person, entry.id)));
         Ok(())
+    }
+
+    fn append(&self, file: &mut File, text: &[u8]) -> io::Result<()> {
+        let length = file.metadata()?.len();
+        if length < self.end {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it has become shorter"));
+        }
+        if length > self.end {
+            file.set_len(self.end)?;
+        }
+        file.seek(SeekFrom::Start(self.end))?;
+        file.write_all(text)?;
+        file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: u8) -> Entry {
+        Entry { person: [number; 16], id: [number; 8], secret: [0; 32] }
+    }
+
+    #[test]
+    fn what_a_failed_append_left_behind_is_cut_off() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("erased");
+        let mut erased = Erased::load(place.path()).unwrap();
+        erased.add(&[entry(1)]).unwrap();
+        // A disk that filled up in the middle of a line, and would not even be cut back.
+        let mut text = std::fs::read(&path).unwrap();
+        text.extend_from_slice(b"0202020202");
+        std::fs::write(&path, &text).unwrap();
+        erased.add(&[entry(3)]).unwrap();
+        let again = Erased::load(place.path()).unwrap();
+        for (number, held) in [(1, true), (2, false), (3, true)] {
+            assert_eq!(again.holds(Locator([number; 16]), &[number; 8]), held, "{number}");
+        }
+        std::fs::write(&path, b"").unwrap();
+        assert!(erased.add(&[entry(4)]).is_err(), "somebody has emptied the list");
+        assert!(!erased.holds(Locator([4; 16]), &[4; 8]));
+    }
+
+    #[test]
+    fn t70_an_append_that_fails_leaves_the_list_as_it_was() {
+        let place = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", place.path().join("erased")).unwrap();
+        let path = place.path().join("erased");
+        let mut erased = Erased { path, end: 0, list: HashSet::new() };
+        assert!(erased.add(&[entry(1)]).is_err());
+        assert!(erased.end == 0 && erased.list.is_empty());
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Keeper {
 struct Changes {
     buckets: BTreeMap<u16, Vec<Entry>>,
     destroyed: Vec<Entry>,
+    /// Whose keys are to be destroyed, be it once more because the first attempt failed half-way.
+    erased: Vec<Locator>,
 }
 
 impl Keeper {
@@ -93,6 +95,9 @@ impl Keeper {
             self.reseal_from = 0;
             return Ok(());
         };
+        if matches!(request, Request::Erase { .. }) {
+            changes.erased.push(*person);
+        }
         let bucket = bucket_of(*person);
         let entries = match changes.buckets.entry(bucket) {
             std::collections::btree_map::Entry::Occupied(taken) => taken.into_mut(),
@@ -116,12 +121,12 @@ impl Keeper {
         if !changes.destroyed.is_empty() {
             self.shared.erased.write().unwrap_or_else(PoisonError::into_inner).add(&changes.destroyed)?;
         }
-        self.replace(&changes.buckets)?;
-        for entry in &changes.destroyed {
-            let person = Locator(entry.person);
-            self.shared.cache(bucket_of(person)).remove(&person);
+        // From here on the list keeps their keys from being read again, whether the buckets can be replaced
+        // or not.
+        for person in &changes.erased {
+            self.shared.cache(bucket_of(*person)).remove(person);
         }
-        Ok(())
+        self.replace(&changes.buckets)
     }
 
     /// Writes buckets beside the old ones, syncs them, and puts them in place.

@@ -4,7 +4,7 @@
 use super::{Batch, Change, Condition, LARGEST_VALUE, Operation, Outcome};
 use crate::domain::UnixTime;
 use crate::vault::VaultFault;
-use crate::vault::journal::Entry;
+use crate::vault::journal::{Entry, LARGEST_BATCH};
 use crate::vault::trees::{Address, Tree, sortable};
 use std::collections::{BTreeMap, HashMap};
 
@@ -76,6 +76,10 @@ impl Group {
             {
                 return Err(VaultFault::TooLarge { bytes: value.len(), limit: LARGEST_VALUE });
             }
+        }
+        let bytes = batch.weight();
+        if bytes > LARGEST_BATCH {
+            return Err(VaultFault::TooLarge { bytes, limit: LARGEST_BATCH });
         }
         for condition in &batch.conditions {
             if !self.holds(condition, lookup)? {

@@ -8,8 +8,8 @@ mod sled;
 
 pub(super) use self::sled::{Opened, Opening, SledStore};
 
-use super::VaultFault;
 use super::trees::{Address, Tree};
+use super::{VaultFault, journal};
 use crate::domain::UnixTime;
 use async_trait::async_trait;
 
@@ -60,6 +60,15 @@ impl Batch {
 
     pub(crate) fn delete(&mut self, at: Address) {
         self.operations.push(Operation::Delete { at });
+    }
+
+    /// The most bytes it can take in the journal.
+    fn weight(&self) -> usize {
+        let one = |operation: &Operation| match operation {
+            Operation::Put { at, value, .. } => journal::weight(at, Some(value)),
+            Operation::Delete { at } => journal::weight(at, None),
+        };
+        self.operations.iter().map(one).sum()
     }
 }
 

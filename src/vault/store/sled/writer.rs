@@ -7,7 +7,7 @@ use crate::domain::UnixTime;
 use crate::vault::VaultFault;
 use crate::vault::journal::{GROUP_BYTES, Journal};
 use crate::vault::store::group::{self, Group};
-use crate::vault::store::{Batch, Change, Operation, Outcome};
+use crate::vault::store::{Batch, Change, Outcome};
 use crate::vault::trees::{self, Address, Tree};
 use sled::Db;
 use std::fs::File;
@@ -58,21 +58,14 @@ impl Writer {
     /// Takes further writes as long as some are waiting and the group has room, and commits them.
     /// Gives a job that was taken but is none.
     fn collect(&mut self, queue: &mut mpsc::Receiver<Job>, batch: Batch, answer: Answer) -> Option<Job> {
-        let weigh = |batch: &Batch| -> usize {
-            let value = |operation: &Operation| match operation {
-                Operation::Put { value, .. } => value.len(),
-                Operation::Delete { .. } => 0,
-            };
-            batch.operations.iter().map(value).sum()
-        };
-        let (mut operations, mut bytes) = (batch.operations.len(), weigh(&batch));
+        let (mut operations, mut bytes) = (batch.operations.len(), batch.weight());
         let mut jobs = vec![(batch, answer)];
         let mut other = None;
         while operations < GROUP && bytes < GROUP_BYTES {
             match queue.try_recv() {
                 Ok(Job::Write { batch, answer }) => {
                     operations += batch.operations.len();
-                    bytes += weigh(&batch);
+                    bytes += batch.weight();
                     jobs.push((batch, answer));
                 }
                 Ok(job) => {

@@ -1,0 +1,102 @@
+//! [`Places`]: how many exchanges one address may have under way, so that made-up codes from one place leave
+//! room for everybody else (T80). Asked by `finish` before it takes one of the gate's places.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Exchanges under way at once from one address.
+const EACH: u8 = 8;
+/// Most addresses counted at once; beyond, newcomers are turned away.
+const ADDRESSES: usize = 4_096;
+
+/// Who has how many exchanges under way. Addresses without any are not kept.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    taken: Mutex<HashMap<IpAddr, u8>>,
+}
+
+/// One place; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    places: &'a Places,
+    whose: IpAddr,
+}
+
+impl Places {
+    /// A place for `peer`; `None` when it has all of its own, or too many addresses are about.
+    pub(super) fn take(&self, peer: IpAddr) -> Option<Place<'_>> {
+        let whose = counted_as(peer);
+        let mut taken = self.lock();
+        if !taken.contains_key(&whose) && taken.len() >= ADDRESSES {
+            return None;
+        }
+        let count = taken.entry(whose).or_default();
+        if *count >= EACH {
+            return None;
+        }
+        *count += 1;
+        Some(Place { places: self, whose })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u8>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.places.lock();
+        if let Some(count) = taken.get_mut(&self.whose) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                taken.remove(&self.whose);
+            }
+        }
+    }
+}
+
+/// A household or an institution holds a whole IPv6 /64: whoever has one has 2^64 addresses.
+fn counted_as(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn t80_one_address_has_eight_places_however_it_is_written() {
+        for (address, same, other) in
+            [("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::ffff:2:3:4", "2001:db8:0:1::1")]
+        {
+            let places = Places::default();
+            let mut held: Vec<_> = (0..EACH).map(|_| places.take(ip(address)).unwrap()).collect();
+            assert!(places.take(ip(address)).is_none() && places.take(ip(same)).is_none(), "{address}");
+            assert!(places.take(ip(other)).is_some(), "{other}");
+            held.pop();
+            held.push(places.take(ip(same)).unwrap());
+            assert!(places.take(ip(address)).is_none());
+            drop(held);
+            assert!(places.lock().is_empty(), "nothing is kept of who has gone");
+        }
+    }
+
+    #[test]
+    fn t80_the_addresses_counted_are_bounded() {
+        let places = Places::default();
+        let address = |n: usize| IpAddr::from(u32::try_from(n).unwrap().to_be_bytes());
+        let mut held: Vec<_> = (0..ADDRESSES).map(|n| places.take(address(n)).unwrap()).collect();
+        assert!(places.take(address(ADDRESSES)).is_none());
+        assert!(places.take(address(0)).is_some(), "whoever is in already is not turned away");
+        held.pop();
+        assert!(places.take(address(ADDRESSES)).is_some());
+    }
+}
