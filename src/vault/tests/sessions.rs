@@ -248,3 +248,35 @@ fn the_vault_works_on_any_runtime_and_on_none_of_them_in_particular() {
     assert_eq!(run().block_on(vault.sessions_of(&connection_key(JOSIAH))).unwrap().len(), 1);
     vault.close();
 }
+
+#[tokio::test]
+async fn a_root_has_few_children_on_one_host_and_the_oldest_make_room() {
+    let bench = Bench::new();
+    let vault = bench.open();
+    let (root, _) = bench.sign_in(&vault, JOSIAH, "openid").await;
+    let (elsewhere, _) = bench.begin_at(&vault, &root, "other.example").await.unwrap();
+    let mut children = Vec::new();
+    for _ in 0..10 {
+        bench.clock.advance(1);
+        children.push(bench.begin_at(&vault, &root, "wiki.example").await.unwrap().0);
+    }
+    for (at, child) in children.iter().enumerate() {
+        assert_eq!(lives(&vault, child).await, at >= 6, "child {at}");
+    }
+    assert!(lives(&vault, &elsewhere).await && lives(&vault, &root).await);
+    assert_eq!(vault.sessions_of(&connection_key(JOSIAH)).await.unwrap().len(), 6);
+    assert!(vault.end_session(&root).await.unwrap());
+    assert!(vault.sessions(None, 100).await.unwrap().0.is_empty());
+}
+
+#[tokio::test]
+async fn a_look_that_counts_no_use_keeps_no_session_alive() {
+    let bench = Bench::new();
+    let vault = bench.open();
+    let (root, _) = bench.sign_in(&vault, JOSIAH, "openid").await;
+    bench.clock.advance(7 * HOUR);
+    assert!(vault.session_unused(&root).await.unwrap().is_some(), "read through");
+    assert!(vault.session_unused(&root).await.unwrap().is_some(), "from memory");
+    bench.clock.advance(HOUR);
+    assert!(vault.session_unused(&root).await.unwrap().is_none());
+}
