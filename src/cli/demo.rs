@@ -57,6 +57,7 @@ fn ready(demo: &Demo) -> Ready {
         sites: addresses.sites.clone(),
         sign_in: Some(addresses.sign_in.clone()),
         simulator: Some(demo.simulator().base_url.clone()),
+        ..Urls::default()
     };
     let people = demo.people().iter().map(|person| Person {
         orcid: person.orcid.to_string(),

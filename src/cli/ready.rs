@@ -16,6 +16,9 @@ pub(super) struct Ready {
     pub ca_file: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<Person>,
+    /// Opens the simulator's control address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_token: Option<String>,
     pub pid: u32,
 }
 
@@ -27,6 +30,8 @@ pub(super) struct Urls {
     pub sign_in: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simulator: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -38,7 +43,8 @@ pub(super) struct Person {
 
 impl Ready {
     pub(super) fn new(listeners: BTreeMap<&'static str, String>, urls: Urls) -> Self {
-        Self { event: "ready", listeners, urls, ca_file: None, people: Vec::new(), pid: std::process::id() }
+        let (ca_file, people, control_token) = (None, Vec::new(), None);
+        Self { event: "ready", listeners, urls, ca_file, people, control_token, pid: std::process::id() }
     }
 
     /// Prints the line and tells systemd, if it asked.

@@ -67,6 +67,6 @@ fn ready(addresses: &Addresses) -> Ready {
     if let Some(http) = addresses.http {
         listeners.insert("http", http.to_string());
     }
-    let urls = Urls { sites: addresses.sites.clone(), sign_in: Some(addresses.sign_in.clone()), simulator: None };
+    let urls = Urls { sites: addresses.sites.clone(), sign_in: Some(addresses.sign_in.clone()), ..Urls::default() };
     Ready::new(listeners, urls)
 }

@@ -5,8 +5,8 @@ use super::signals::{Asked, Signals};
 use super::{Answer, log, report};
 use crate::domain::ClientSecret;
 use crate::simulator::{
-    MEMBER_CLIENT, PUBLIC_CLIENT, SimulatedClient, Simulator, SimulatorHandle, SimulatorSettings, clients_from_toml,
-    default_clients,
+    MEMBER_CLIENT, PUBLIC_CLIENT, SimulatedClient, Simulator, SimulatorHandle, SimulatorSettings, Switches, Verdict,
+    clients_from_toml, default_clients, lies,
 };
 use crate::tls::{CertificateFiles, CertificateStore, MinimumTls, server_config};
 use anyhow::{Context, bail};
@@ -18,10 +18,13 @@ use std::path::PathBuf;
 const PUBLISHED: [(&str, &str); 2] =
     [(PUBLIC_CLIENT, "51a7ed00-0000-4000-8000-000000000001"), (MEMBER_CLIENT, "51a7ed00-0000-4000-8000-000000000002")];
 
+const EXAMPLES: &str = "Examples:
+  lychgate simulator --redirect-uri https://app.localhost:8443/callback
+  lychgate simulator --listen 127.0.0.1:0 --clients clients.toml --ready-json
+  lychgate simulator --set profile=legacy --lie id-token-nonce-other --control 127.0.0.1:0";
+
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  lychgate simulator --redirect-uri https://app.localhost:8443/callback\n  lychgate simulator --listen 127.0.0.1:0 --clients clients.toml --ready-json"
-)]
+#[command(after_help = EXAMPLES, after_long_help = everything())]
 pub(super) struct Arguments {
     /// A loopback address; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:9400")]
@@ -41,6 +44,18 @@ pub(super) struct Arguments {
     /// How others reach it, which is also the issuer, such as https://orcid.localhost:{port}
     #[arg(long, value_name = "URL")]
     public_base: Option<String>,
+    /// Set a switch (may be repeated); --help lists them
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Tell a lie (may be repeated); --lies lists them
+    #[arg(long, value_name = "NAME")]
+    lie: Vec<String>,
+    /// Print every lie, what it is about and what to make of it, and end
+    #[arg(long)]
+    lies: bool,
+    /// Let programs change switches while it runs, at this loopback address, with a token
+    #[arg(long, value_name = "ADDRESS")]
+    control: Option<SocketAddr>,
     /// Print one line of JSON on stdout once it accepts
     #[arg(long)]
     ready_json: bool,
@@ -50,6 +65,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    if arguments.lies {
+        list_lies();
+        return Ok(Answer::Fine);
+    }
     log::start(&arguments.log, false)?;
     let settings = settings(arguments)?;
     let clients: Vec<String> = settings.clients.iter().map(|client| introduction(client, arguments)).collect();
@@ -62,10 +81,62 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         for client in clients {
             report::aside(client);
         }
+        if let Some(control) = &simulator.control {
+            report::aside(format_args!("  control http://{}/   token {}", control.local_addr, control.token));
+        }
         while !matches!(signals.next().await, Asked::Stop) {}
         simulator.stop().await;
         Ok(Answer::Fine)
     })
+}
+
+/// What `--help` says beyond `-h`: every switch and the names of all lies.
+fn everything() -> String {
+    let mut text = format!("{EXAMPLES}\n\nSwitches (--set NAME=VALUE), the usual value first:\n");
+    for view in Switches::default().table() {
+        let choices = if view.name.starts_with("answer.") && view.name != "answer.discovery" {
+            "as answer.discovery".to_owned()
+        } else {
+            view.choices
+        };
+        text.push_str(&format!("  {}={}\n      {}; {choices}\n", view.name, view.usual, view.about));
+    }
+    text.push_str("\nLies (--lie NAME; --lies says what each is about):\n");
+    let mut line = String::new();
+    for lie in lies() {
+        if line.len() + lie.name.len() > 96 {
+            text.push_str(&format!("  {line}\n"));
+            line.clear();
+        }
+        line.push_str(lie.name);
+        line.push(' ');
+    }
+    text.push_str(&format!("  {line}"));
+    text
+}
+
+fn list_lies() {
+    for lie in lies() {
+        let verdict = if lie.verdict == Verdict::Refuse { "refuse" } else { "accept" };
+        report::line(format_args!("{:<34} {verdict:<7} {:<12} {}", lie.name, lie.cases, lie.about));
+    }
+}
+
+/// The switches as the command line sets them; every complaint at once.
+fn switches(arguments: &Arguments) -> anyhow::Result<Switches> {
+    let mut switches = Switches::default();
+    let mut problems = Vec::new();
+    for pair in &arguments.set {
+        problems.extend(switches.set_pair(pair).err());
+    }
+    for name in &arguments.lie {
+        problems.extend(switches.lie(name, true).err());
+    }
+    if problems.is_empty() {
+        return Ok(switches);
+    }
+    report::problems(&problems);
+    bail!("the switches cannot be set so")
 }
 
 /// What somebody needs to know to use a client. The secrets of a file are its writer's.
@@ -106,6 +177,8 @@ fn settings(arguments: &Arguments) -> anyhow::Result<SimulatorSettings> {
     let mut settings = SimulatorSettings::on_loopback(clients);
     settings.listen = arguments.listen;
     settings.public_base = arguments.public_base.clone();
+    settings.control = arguments.control;
+    settings.switches = switches(arguments)?;
     if let (Some(cert), Some(key)) = (&arguments.cert, &arguments.key) {
         let files = [CertificateFiles { cert: cert.clone(), key: key.clone() }];
         let store = CertificateStore::load(&files).map_err(|problems| {
@@ -118,8 +191,14 @@ fn settings(arguments: &Arguments) -> anyhow::Result<SimulatorSettings> {
 }
 
 fn ready(simulator: &SimulatorHandle) -> Ready {
-    let listeners = BTreeMap::from([("simulator", simulator.local_addr.to_string())]);
-    let mut ready = Ready::new(listeners, Urls { simulator: Some(simulator.base_url.clone()), ..Urls::default() });
+    let mut listeners = BTreeMap::from([("simulator", simulator.local_addr.to_string())]);
+    let mut urls = Urls { simulator: Some(simulator.base_url.clone()), ..Urls::default() };
+    if let Some(control) = &simulator.control {
+        listeners.insert("control", control.local_addr.to_string());
+        urls.control = Some(format!("http://{}/", control.local_addr));
+    }
+    let mut ready = Ready::new(listeners, urls);
+    ready.control_token = simulator.control.as_ref().map(|control| control.token.clone());
     ready.people = simulator
         .people
         .iter()

@@ -105,7 +105,8 @@ impl Demo {
             SimulatedClient::new(MEMBER_CLIENT, CLIENT_SECRET, "Lychgate University", true, &[callback.as_str()]);
         // The consent form's answer travels on through the gate to the sites.
         client.onward_origins = addresses.sites.values().map(|url| url.trim_end_matches('/').to_owned()).collect();
-        self.simulator.register(client).map_err(process("the demo's client cannot be registered"))
+        let registered = self.simulator.register(client).map_err(|problem| std::io::Error::other(problem.to_string()));
+        registered.map_err(process("the demo's client cannot be registered"))
     }
 
     fn serve_apps(&self, wiki: TcpListener, repository: TcpListener, authority_pem: String, clock: Arc<dyn Clock>) {

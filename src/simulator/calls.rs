@@ -31,6 +31,8 @@ endpoints! {
     Authorize => "authorize",
     Consent => "consent",
     SignIn => "signin",
+    SecondFactor => "second-factor",
+    Register => "register",
     SignOut => "signout",
     Token => "token",
     Revoke => "revoke",
@@ -77,6 +79,11 @@ impl Calls {
     pub(super) fn of(&self, name: &str) -> Option<u64> {
         let (endpoint, _) = Endpoint::ALL.iter().find(|(_, known)| *known == name)?;
         Some(self.counts[*endpoint as usize].load(Ordering::SeqCst))
+    }
+
+    /// Requests so far, by the name of the endpoint.
+    pub(super) fn counts(&self) -> std::collections::BTreeMap<&'static str, u64> {
+        Endpoint::ALL.iter().map(|(at, name)| (*name, self.counts[*at as usize].load(Ordering::SeqCst))).collect()
     }
 
     pub(super) fn lines(&self) -> Vec<Call> {

@@ -1,49 +1,15 @@
-//! Client authentication at the token and revoke endpoints, and the error bodies of the 2026 server
-//! (`orcid.md` §3.4, §3.5). Called by `token` and `revoke`.
+//! Client authentication at the token and revoke endpoints (`orcid.md` §3.4). Called by `token`.
 
-use super::answer::{Answer, JSON, json, plain, with};
+use super::answer::{Answer, plain, with};
 use super::clients::{ClientState, SimulatedClient};
+use super::refusal::Refusal;
+use super::switches::{ClientAuthentication, Switches};
 use super::visit::{Fields, Visit};
 use super::world::World;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{StatusCode, header};
-use serde::Serialize;
 use std::sync::Arc;
-
-/// The text for whatever is wrong with a code or a token and has no text of its own.
-pub(super) const GENERIC: &str =
-    "One of the provided parameters is invalid, or, the provided token/code is invalid or expired";
-
-/// Errors of the forwarding proxy put `error` first …
-#[derive(Serialize)]
-struct ProxyError<'a> {
-    error: &'a str,
-    error_description: &'a str,
-}
-
-/// … those of the authorization server behind it put it last.
-#[derive(Serialize)]
-struct ServerError<'a> {
-    error_description: &'a str,
-    error: &'a str,
-}
-
-pub(super) fn proxy_error(status: StatusCode, error: &str, error_description: &str) -> Answer {
-    body(status, &ProxyError { error, error_description })
-}
-
-pub(super) fn server_error(status: StatusCode, error: &str, error_description: &str) -> Answer {
-    body(status, &ServerError { error_description, error })
-}
-
-/// A JSON answer of these fields in their order.
-pub(super) fn body(status: StatusCode, fields: &impl Serialize) -> Answer {
-    match serde_json::to_string(fields) {
-        Ok(text) => json(status, text),
-        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, JSON, "{}"),
-    }
-}
 
 /// Anything but a form is refused with a page, not with JSON (`orcid.md` §3).
 pub(super) fn unsupported_media_type() -> Answer {
@@ -57,32 +23,42 @@ pub(super) fn unsupported_media_type() -> Answer {
 }
 
 /// A required field, or the proxy's complaint that it is missing.
-pub(super) fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Box<Answer>> {
-    fields.filled(name).ok_or_else(|| {
-        Box::new(proxy_error(StatusCode::UNAUTHORIZED, "invalid_request", &format!("{name} is required")))
-    })
+pub(super) fn required<'a>(fields: &'a Fields, name: &'static str) -> Result<&'a str, Refusal> {
+    fields.filled(name).ok_or(Refusal::FieldMissing(name))
 }
 
 /// Proves which client is calling: by HTTP Basic if there is an `Authorization` header, else by
-/// `client_id` and `client_secret` in the form.
+/// `client_id` and `client_secret` in the form; by one of them alone if the switch says so.
 ///
-/// A Bearer header is taken for credentials too, as ORCID's proxy does, and fails.
-pub(super) fn client(world: &World, visit: &Visit, fields: &Fields) -> Result<Arc<SimulatedClient>, Box<Answer>> {
-    let failed = || Box::new(server_error(StatusCode::UNAUTHORIZED, "invalid_client", "Client authentication failed"));
-    let (id, secret) = match visit.headers.get(header::AUTHORIZATION) {
-        Some(value) => basic(value.as_bytes()).ok_or_else(failed)?,
+/// The 2026 server takes a Bearer header for credentials too, and fails. The legacy one took it for the
+/// token that a renewal replaces (`orcid.md` §5.1).
+pub(super) fn client(
+    world: &World,
+    switches: &Switches,
+    visit: &Visit,
+    fields: &Fields,
+) -> Result<Arc<SimulatedClient>, Refusal> {
+    let header = visit.headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+    let header = header.filter(|value| !switches.is_legacy() || !is_bearer(value));
+    let header = if switches.client_auth == ClientAuthentication::Post { None } else { header };
+    let (id, secret) = match header {
+        Some(value) => basic(value).ok_or(Refusal::SecretWrong)?,
+        None if switches.client_auth == ClientAuthentication::Basic => return Err(Refusal::SecretWrong),
         None => (required(fields, "client_id")?.to_owned(), required(fields, "client_secret")?.to_owned()),
     };
-    let client = world.client(&id).filter(|client| same(client.secret.expose(), &secret)).ok_or_else(failed)?;
+    let client = world.client(&id).ok_or(Refusal::ClientUnknown(id))?;
+    if !same(client.secret.expose(), &secret) {
+        return Err(Refusal::SecretWrong);
+    }
     match client.state {
         ClientState::Active => Ok(client),
-        ClientState::Locked => {
-            Err(Box::new(server_error(StatusCode::BAD_REQUEST, "unauthorized_client", "The client is locked")))
-        }
-        ClientState::Deactivated => {
-            Err(Box::new(server_error(StatusCode::BAD_REQUEST, "unauthorized_client", "The client is deactivated")))
-        }
+        ClientState::Locked => Err(Refusal::ClientLocked),
+        ClientState::Deactivated => Err(Refusal::ClientDeactivated),
     }
+}
+
+fn is_bearer(value: &[u8]) -> bool {
+    value.len() > 7 && value[..7].eq_ignore_ascii_case(b"bearer ")
 }
 
 /// Reads `Basic …` (RFC 7617); id and secret are form-encoded inside (RFC 6749 §2.3.1).
@@ -102,7 +78,7 @@ fn basic(value: &[u8]) -> Option<(String, String)> {
 }
 
 /// Compares two secrets by their hashes, so that the time taken tells nothing about either.
-fn same(known: &str, sent: &str) -> bool {
+pub(super) fn same(known: &str, sent: &str) -> bool {
     let hash = |text: &str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     hash(known).as_ref() == hash(sent).as_ref()
 }

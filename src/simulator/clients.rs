@@ -40,6 +40,8 @@ pub struct SimulatedClient {
     pub redirect_uris: Vec<String>,
     /// A member may ask for more than `openid` and `/authenticate` (`orcid.md` §4.1).
     pub member: bool,
+    /// It may use the implicit flow, too (`orcid.md` §2.4).
+    pub implicit: bool,
     pub state: ClientState,
     /// Further origins the client's callback may send the browser on to at once. Browsers apply a page's
     /// `form-action` to a whole chain of redirects, so the consent page must name them (`stack.md` §10).
@@ -57,6 +59,7 @@ impl SimulatedClient {
             website: String::new(),
             redirect_uris: redirect_uris.iter().map(|&uri| uri.to_owned()).collect(),
             member,
+            implicit: false,
             state: ClientState::Active,
             onward_origins: Vec::new(),
         }
@@ -144,13 +147,15 @@ struct Entry {
     #[serde(default)]
     member: bool,
     #[serde(default)]
+    implicit: bool,
+    #[serde(default)]
     state: ClientState,
     #[serde(default)]
     onward_origins: Vec<String>,
 }
 
 /// Reads clients from TOML: one `[[client]]` table each, with the fields of [`SimulatedClient`]
-/// (`description`, `website`, `member`, `state` and `onward_origins` may be left out).
+/// (`description`, `website`, `member`, `implicit`, `state` and `onward_origins` may be left out).
 ///
 /// Returns every complaint at once; none of them shows a secret.
 pub fn clients_from_toml(text: &str) -> Result<Vec<SimulatedClient>, Vec<Problem>> {
@@ -173,6 +178,11 @@ pub fn clients_from_toml(text: &str) -> Result<Vec<SimulatedClient>, Vec<Problem
     if problems.is_empty() { Ok(clients) } else { Err(problems) }
 }
 
+/// Reads one client from JSON, with the same fields.
+pub(super) fn client_from_json(text: &[u8]) -> serde_json::Result<SimulatedClient> {
+    serde_json::from_slice(text).map(Entry::registered)
+}
+
 impl Entry {
     fn registered(self) -> SimulatedClient {
         SimulatedClient {
@@ -183,6 +193,7 @@ impl Entry {
             website: self.website,
             redirect_uris: self.redirect_uris,
             member: self.member,
+            implicit: self.implicit,
             state: self.state,
             onward_origins: self.onward_origins,
         }

@@ -4,18 +4,42 @@
 use super::SimulatorSettings;
 use super::calls::Call;
 use super::clients::{MOST_CLIENTS, SimulatedClient};
+use super::control;
 use super::keys::{SigningKey, SigningKeyPem};
 use super::outage::{Outage, Valve};
 use super::people::Person;
+use super::random;
 use super::server::{self, Order, Server};
+use super::switches::Switches;
 use super::world::{MOST_PEOPLE, World};
-use crate::domain::{Chance, OrcidId, ScopeSet};
+use crate::domain::{Chance, OrcidId, Problem, ScopeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+
+/// Where a running simulator can be controlled from outside.
+#[derive(Clone)]
+pub struct ControlAddress {
+    pub local_addr: SocketAddr,
+    /// `Authorization: Bearer` and this.
+    pub token: String,
+}
+
+impl fmt::Debug for ControlAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlAddress").field("at", &self.local_addr).finish_non_exhaustive()
+    }
+}
+
+/// What changes a running simulator, from here or through `control`.
+#[derive(Clone)]
+pub(super) struct Levers {
+    pub(super) world: Arc<World>,
+    orders: mpsc::Sender<Order>,
+}
 
 /// A running simulator. Dropping it stops it; [`SimulatorHandle::stop`] also waits until the port is free.
 pub struct SimulatorHandle {
@@ -25,9 +49,11 @@ pub struct SimulatorHandle {
     pub people: Vec<Person>,
     /// Where it listens.
     pub local_addr: SocketAddr,
+    /// Where it can be controlled, if that was asked for.
+    pub control: Option<ControlAddress>,
     world: Arc<World>,
-    orders: mpsc::Sender<Order>,
-    task: JoinHandle<()>,
+    levers: Levers,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// See [`super::Simulator::start`].
@@ -35,15 +61,28 @@ pub(super) async fn start(settings: SimulatorSettings) -> io::Result<SimulatorHa
     check(&settings)?;
     let listener = server::listen(settings.listen)?;
     let local_addr = listener.local_addr()?;
+    let controlled = settings.control.map(control::listen).transpose()?;
     let base = base_url(settings.public_base.as_deref(), settings.tls.is_some(), local_addr)?;
     let key = signing_key(settings.key.clone(), settings.chance.clone()).await?;
     let tls = settings.tls.clone().map(tokio_rustls::TlsAcceptor::from);
     let people = settings.people.clone();
-    let world = Arc::new(World::new(settings, base.clone(), key));
+    let world = Arc::new(World::new(settings, base.clone(), key)?);
+    prepare(&world, world.switches()).await?;
     let (orders, received) = mpsc::channel(8);
+    let levers = Levers { world: world.clone(), orders };
     let server = Server { world: world.clone(), tls, valve: Arc::new(Valve::default()), orders: received };
-    let task = tokio::spawn(server.run(listener));
-    Ok(SimulatorHandle { base_url: base, people, local_addr, world, orders, task })
+    let mut tasks = vec![tokio::spawn(server.run(listener))];
+    let control = match controlled {
+        Some(listener) => {
+            let address =
+                ControlAddress { local_addr: listener.local_addr()?, token: random::session_key(&*world.chance) };
+            let guard = control::Guard::new(&address.token);
+            tasks.push(tokio::spawn(control::serve(listener, guard, levers.clone())));
+            Some(address)
+        }
+        None => None,
+    };
+    Ok(SimulatorHandle { base_url: base, people, local_addr, control, world, levers, tasks })
 }
 
 fn check(settings: &SimulatorSettings) -> io::Result<()> {
@@ -70,6 +109,28 @@ async fn signing_key(pem: Option<SigningKeyPem>, chance: Arc<dyn Chance>) -> io:
     .map_err(io::Error::other)?
 }
 
+/// Makes what these switches need, off the runtime's threads.
+async fn prepare(world: &Arc<World>, switches: Arc<Switches>) -> io::Result<()> {
+    let world = world.clone();
+    tokio::task::spawn_blocking(move || world.prepare(&switches)).await.map_err(io::Error::other)?
+}
+
+/// Changes the switches; nothing is changed if `change` complains.
+pub(super) async fn switch(
+    world: &Arc<World>,
+    change: impl Fn(&mut Switches) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut next = Switches::clone(&world.switches());
+    change(&mut next)?;
+    let unprepared = |error: io::Error| Problem::error(format!("a key could not be made: {error}"));
+    prepare(world, Arc::new(next)).await.map_err(unprepared)?;
+    // Applied anew to what holds by now, so that two changes at once both count.
+    world.change(|switches| {
+        let _ = change(switches);
+    });
+    Ok(())
+}
+
 fn base_url(public: Option<&str>, tls: bool, at: SocketAddr) -> io::Result<String> {
     let Some(public) = public else {
         return Ok(format!("{}://{at}", if tls { "https" } else { "http" }));
@@ -85,6 +146,33 @@ fn base_url(public: Option<&str>, tls: bool, at: SocketAddr) -> io::Result<Strin
         io::ErrorKind::InvalidInput,
         format!("`{public}` is not a public base: expected http or https, a host and perhaps a port, without a path"),
     ))
+}
+
+impl Levers {
+    pub(super) fn register(&self, client: SimulatedClient) -> Result<(), Problem> {
+        if let Some(problem) = client.problems().into_iter().next() {
+            return Err(problem);
+        }
+        let mut books = self.world.books();
+        if books.clients.len() >= MOST_CLIENTS && !books.clients.contains_key(&client.id) {
+            return Err(Problem::error(format!("the simulator takes at most {MOST_CLIENTS} clients")));
+        }
+        books.clients.insert(client.id.clone(), Arc::new(client));
+        Ok(())
+    }
+
+    pub(super) async fn rotate_key(&self, key: Option<SigningKeyPem>, overlap: bool) -> io::Result<()> {
+        let key = signing_key(key, self.world.chance.clone()).await?;
+        self.world.keys.write().unwrap_or_else(PoisonError::into_inner).rotate(key, overlap);
+        Ok(())
+    }
+
+    pub(super) async fn set_outage(&self, outage: Option<Outage>) -> io::Result<()> {
+        let (done, outcome) = oneshot::channel();
+        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the simulator has stopped");
+        self.orders.send(Order::Outage(outage, done)).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
 }
 
 impl SimulatorHandle {
@@ -117,45 +205,53 @@ impl SimulatorHandle {
     /// its own callback address.
     ///
     /// Errors: the registration is unusable, or there are too many.
-    pub fn register(&self, client: SimulatedClient) -> io::Result<()> {
-        if let Some(problem) = client.problems().first() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem.to_string()));
-        }
-        let mut books = self.world.books();
-        if books.clients.len() >= MOST_CLIENTS && !books.clients.contains_key(&client.id) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("more than {MOST_CLIENTS} clients")));
-        }
-        books.clients.insert(client.id.clone(), Arc::new(client));
-        Ok(())
+    pub fn register(&self, client: SimulatedClient) -> Result<(), Problem> {
+        self.levers.register(client)
     }
 
     /// Signs with a fresh key from now on. With `overlap` the former key stays in the JWKS, so that what it
     /// signed can still be verified; without it is gone at once.
     pub async fn rotate_key(&self, overlap: bool) -> io::Result<()> {
-        self.rotate_key_to(None, overlap).await
+        self.levers.rotate_key(None, overlap).await
     }
 
     /// The same, to a given key (or a fresh one).
     pub async fn rotate_key_to(&self, key: Option<SigningKeyPem>, overlap: bool) -> io::Result<()> {
-        let key = signing_key(key, self.world.chance.clone()).await?;
-        self.world.keys.write().unwrap_or_else(PoisonError::into_inner).rotate(key, overlap);
-        Ok(())
+        self.levers.rotate_key(key, overlap).await
+    }
+
+    /// How the simulator behaves at the moment.
+    pub fn switches(&self) -> Arc<Switches> {
+        self.world.switches()
+    }
+
+    /// Sets one switch, for the requests that come from now on; see [`Switches::set`].
+    pub async fn set(&self, name: &str, value: &str) -> Result<(), Problem> {
+        switch(&self.world, |switches| switches.set(name, value)).await
+    }
+
+    /// Sets every switch back to the usual.
+    pub fn reset(&self) {
+        self.world.change(|switches| *switches = Switches::default());
+    }
+
+    /// The last 10,000 codes, tokens and id_tokens handed out, for tests that look for them where they should
+    /// not be.
+    pub fn issued(&self) -> Vec<String> {
+        self.world.books().ledger.issued()
     }
 
     /// Starts, changes or ends (`None`) an outage; in force once this returns. The port stays ours throughout.
     ///
     /// Errors: the listener could not be closed or opened; the simulator has stopped.
     pub async fn set_outage(&self, outage: Option<Outage>) -> io::Result<()> {
-        let (done, outcome) = oneshot::channel();
-        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the simulator has stopped");
-        self.orders.send(Order::Outage(outage, done)).await.map_err(|_| gone())?;
-        outcome.await.map_err(|_| gone())?
+        self.levers.set_outage(outage).await
     }
 
     /// Stops at once: open connections are cut. Returns when the port is free.
     pub async fn stop(self) {
         let (done, finished) = oneshot::channel();
-        if self.orders.send(Order::Stop(done)).await.is_ok() {
+        if self.levers.orders.send(Order::Stop(done)).await.is_ok() {
             // An error means that it has ended already, which is what was wanted.
             let _ = finished.await;
         }
@@ -164,7 +260,9 @@ impl SimulatorHandle {
 
 impl Drop for SimulatorHandle {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 

@@ -1,11 +1,12 @@
-//! The signing keys: RSA 2048, RS256, published as a JWKS shaped like ORCID's (`orcid.md` §1.3).
-//! Used by the id_token, the JWKS endpoint and key rotation.
+//! The signing keys: RSA 2048, RS256, published as a JWKS shaped like ORCID's (`orcid.md` §1.3); and the
+//! elliptic key that some lies need. Used by the id_token, the JWKS endpoint and key rotation.
 
 use crate::domain::Chance;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
+use serde_json::{Value, json};
 use std::fmt;
 use std::io;
 use zeroize::Zeroizing;
@@ -91,6 +92,61 @@ impl SigningKey {
     }
 }
 
+impl SigningKey {
+    /// The public half, as the JWKS has it.
+    pub(super) fn jwk(&self) -> Value {
+        json!({"kty": "RSA", "e": self.exponent, "use": "sig", "kid": self.kid, "n": self.modulus})
+    }
+
+    pub(super) fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    pub(super) fn modulus(&self) -> &str {
+        &self.modulus
+    }
+
+    /// RS256 over `message`. `None` only if the signature itself fails.
+    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let mut signature = vec![0; self.pair.public().modulus_len()];
+        // PKCS #1 v1.5 is deterministic; ring wants a generator for blinding only.
+        let rng = ring::rand::SystemRandom::new();
+        self.pair.sign(&RSA_PKCS1_SHA256, &rng, message, &mut signature).ok()?;
+        Some(signature)
+    }
+}
+
+/// A P-256 key, for lies: ORCID has none.
+pub(super) struct EllipticKey {
+    pair: EcdsaKeyPair,
+    jwk: Value,
+}
+
+impl EllipticKey {
+    pub(super) fn generate() -> io::Result<Self> {
+        let rng = ring::rand::SystemRandom::new();
+        let failed = |_| io::Error::other("an elliptic key could not be made");
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng).map_err(failed)?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &rng)
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        // An uncompressed point: one byte, then both coordinates.
+        let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        let jwk = json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": "elliptic", "x": x, "y": y});
+        Ok(Self { pair, jwk })
+    }
+
+    pub(super) fn jwk(&self) -> &Value {
+        &self.jwk
+    }
+
+    /// ES256 over `message`. `None` only if the signature itself fails.
+    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let rng = ring::rand::SystemRandom::new();
+        self.pair.sign(&rng, message).ok().map(|signature| signature.as_ref().to_vec())
+    }
+}
+
 /// `sim-orcid-org-` and 32 lower-case alphanumerics, after the pattern of ORCID's own (`orcid.md` §1.3);
 /// a hash of the key, so that a shared key keeps its name.
 fn kid_of(modulus: &[u8]) -> String {
@@ -134,16 +190,18 @@ impl KeyRing {
         format!("{{\"keys\":[{}]}}", keys.join(","))
     }
 
-    /// Signs `claims` (JSON) as a compact JWS with the header `{"kid":…,"alg":"RS256"}` (`orcid.md` §1.4).
-    /// Returns `None` only if the signature itself fails.
-    pub(super) fn sign(&self, claims: &str) -> Option<String> {
-        let key = self.keys.first()?;
-        let header = format!("{{\"kid\":\"{}\",\"alg\":\"RS256\"}}", key.kid);
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let mut signature = vec![0; key.pair.public().modulus_len()];
-        // PKCS #1 v1.5 is deterministic; ring wants a generator for blinding only.
-        let rng = ring::rand::SystemRandom::new();
-        key.pair.sign(&RSA_PKCS1_SHA256, &rng, input.as_bytes(), &mut signature).ok()?;
-        Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    /// The keys as values, for lies to work on.
+    pub(super) fn values(&self) -> Vec<Value> {
+        self.keys.iter().map(SigningKey::jwk).collect()
+    }
+
+    /// The names of the keys, the signing one first.
+    pub(super) fn kids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(SigningKey::kid)
+    }
+
+    /// The key that signs.
+    pub(super) fn signing(&self) -> Option<&SigningKey> {
+        self.keys.first()
     }
 }

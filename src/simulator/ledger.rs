@@ -2,19 +2,19 @@
 //! Written by `authorize`, `token`, `revoke` and the trusted-organisations page; all in memory, all bounded.
 
 use super::random;
+use super::switches::{CodeReuse, Pkce, Switches};
 use crate::domain::{Chance, OrcidId, ScopeSet, UnixTime};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-/// Life of a code in seconds (`orcid.md` §3.3; ORCID's news item says ten minutes).
-pub(super) const CODE_LIFETIME: i64 = 600;
-/// Life of a token pair: 631138519 s, about twenty years, of which one second has passed when it is told
-/// (`orcid.md` §3.2).
-pub(super) const TOKEN_LIFETIME: i64 = 631_138_518;
 /// Most codes remembered, used ones included; the oldest goes first.
 const MOST_CODES: usize = 20_000;
 /// Most token pairs remembered, revoked ones included; the oldest goes first.
 const MOST_PAIRS: usize = 100_000;
+/// Most secrets remembered for [`Ledger::issued`].
+const MOST_ISSUED: usize = 10_000;
 
 /// Why a pair stopped working (`orcid.md` §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub(super) struct Code {
     /// As the authorize request wrote it.
     pub(super) redirect_uri: String,
     pub(super) nonce: Option<String>,
+    pub(super) challenge: Option<String>,
     pub(super) issued: UnixTime,
     /// The pair it bought, once it has.
     spent: Option<u64>,
@@ -70,8 +71,27 @@ pub(super) enum Exchange {
     /// Used before: what it had bought has just been revoked.
     Reused,
     Expired,
-    /// Of another client or another redirect URI.
-    Mismatch,
+    OtherClient,
+    OtherRedirect,
+    /// PKCE's verifier is missing or wrong.
+    WrongVerifier,
+}
+
+/// What a token request presents.
+pub(super) struct Offer<'a> {
+    pub(super) code: &'a str,
+    pub(super) client: &'a str,
+    /// Must be the one of the authorize request, if it is sent at all (`orcid.md` §2.2).
+    pub(super) redirect_uri: Option<&'a str>,
+    pub(super) verifier: Option<&'a str>,
+}
+
+/// A pair to be issued.
+pub(super) struct NewPair<'a> {
+    pub(super) client: &'a str,
+    pub(super) orcid: Option<OrcidId>,
+    pub(super) scopes: ScopeSet,
+    pub(super) expires: UnixTime,
 }
 
 /// One organisation a person trusts, as the account page lists it (`orcid.md` §4.4).
@@ -90,6 +110,10 @@ pub(super) struct Ledger {
     by_token: HashMap<String, u64>,
     by_owner: HashMap<(OrcidId, String), BTreeSet<u64>>,
     next: u64,
+    /// The nonces of the last two codes, the older one first.
+    nonces: VecDeque<String>,
+    /// Every secret handed out, oldest first, for tests that look for them where they should not be.
+    issued: VecDeque<String>,
 }
 
 impl Ledger {
@@ -105,6 +129,11 @@ impl Ledger {
         while self.codes.contains_key(&code) {
             code = random::code(chance);
         }
+        if let Some(nonce) = grant.nonce {
+            self.nonces.truncate(1);
+            self.nonces.push_front(nonce.to_owned());
+        }
+        self.note_issued(&code);
         self.code_order.push_back(code.clone());
         self.codes.insert(
             code.clone(),
@@ -114,6 +143,7 @@ impl Ledger {
                 scopes: grant.scopes.clone(),
                 redirect_uri: grant.redirect_uri.to_owned(),
                 nonce: grant.nonce.map(str::to_owned),
+                challenge: grant.challenge.map(str::to_owned),
                 issued: now,
                 spent: None,
             },
@@ -121,70 +151,90 @@ impl Ledger {
         code
     }
 
+    /// The nonce of the sign-in before the last.
+    pub(super) fn nonce_before_last(&self) -> Option<String> {
+        self.nonces.get(1).cloned()
+    }
+
     /// Trades a code for a pair, once. A second attempt by its client revokes what the first one bought
-    /// (`AUTH_CODE_REUSED`, `orcid.md` §3.3).
-    ///
-    /// `redirect_uri` must be the one of the authorize request, if it is sent at all (`orcid.md` §2.2).
+    /// (`AUTH_CODE_REUSED`, `orcid.md` §3.3), unless the switch has it otherwise.
     pub(super) fn exchange(
         &mut self,
-        code: &str,
-        client: &str,
-        redirect_uri: Option<&str>,
+        offer: &Offer<'_>,
+        switches: &Switches,
         now: UnixTime,
         chance: &dyn Chance,
     ) -> Exchange {
-        let Some(known) = self.codes.get(code) else { return Exchange::Unknown };
-        if known.client != client || redirect_uri.is_some_and(|uri| uri != known.redirect_uri) {
-            return Exchange::Mismatch;
+        let Some(known) = self.codes.get(offer.code) else { return Exchange::Unknown };
+        if known.client != offer.client {
+            return Exchange::OtherClient;
+        }
+        if offer.redirect_uri.is_some_and(|uri| uri != known.redirect_uri) {
+            return Exchange::OtherRedirect;
         }
         if let Some(bought) = known.spent {
-            self.revoke_pair(bought, Revoked::CodeReused);
+            if switches.code_reuse == CodeReuse::Revokes {
+                self.revoke_pair(bought, Revoked::CodeReused);
+            }
             return Exchange::Reused;
         }
-        if now.since(known.issued) >= Duration::from_secs(CODE_LIFETIME.unsigned_abs()) {
+        if now.since(known.issued) >= Duration::from_secs(switches.code_lifetime.0.unsigned_abs()) {
             return Exchange::Expired;
         }
+        if let Some(challenge) = &known.challenge
+            && offer.verifier.is_none_or(|verifier| answer_to(verifier, switches.pkce) != *challenge)
+        {
+            return Exchange::WrongVerifier;
+        }
         let (orcid, scopes, nonce) = (known.orcid, known.scopes.clone(), known.nonce.clone());
-        let expires = now.plus(Duration::from_secs(TOKEN_LIFETIME.unsigned_abs()));
-        let (id, pair) = self.issue_pair(client, Some(orcid), scopes, expires, now, chance);
-        if let Some(known) = self.codes.get_mut(code) {
+        let expires = now.plus(Duration::from_secs(switches.expires_in.0.unsigned_abs()));
+        let id = self.next;
+        let pair = self.issue_pair(NewPair { client: offer.client, orcid: Some(orcid), scopes, expires }, now, chance);
+        if let Some(known) = self.codes.get_mut(offer.code) {
             known.spent = Some(id);
         }
         Exchange::Bought { pair: Box::new(pair), nonce }
     }
 
-    /// Issues a pair that is valid until `expires`.
-    pub(super) fn issue_pair(
-        &mut self,
-        client: &str,
-        orcid: Option<OrcidId>,
-        scopes: ScopeSet,
-        expires: UnixTime,
-        now: UnixTime,
-        chance: &dyn Chance,
-    ) -> (u64, Pair) {
+    /// Issues a pair.
+    pub(super) fn issue_pair(&mut self, new: NewPair<'_>, now: UnixTime, chance: &dyn Chance) -> Pair {
         while self.pairs.len() >= MOST_PAIRS {
             self.forget_oldest();
         }
         let pair = Pair {
             access: random::uuid(chance),
             refresh: random::uuid(chance),
-            client: client.to_owned(),
-            orcid,
-            scopes,
+            client: new.client.to_owned(),
+            orcid: new.orcid,
+            scopes: new.scopes,
             issued: now,
-            expires,
+            expires: new.expires,
             revoked: None,
         };
         let id = self.next;
         self.next += 1;
-        self.by_token.insert(pair.access.clone(), id);
-        self.by_token.insert(pair.refresh.clone(), id);
-        if let Some(orcid) = orcid {
-            self.by_owner.entry((orcid, client.to_owned())).or_default().insert(id);
+        for token in [&pair.access, &pair.refresh] {
+            self.by_token.insert(token.clone(), id);
+            self.note_issued(token);
+        }
+        if let Some(orcid) = new.orcid {
+            self.by_owner.entry((orcid, new.client.to_owned())).or_default().insert(id);
         }
         self.pairs.insert(id, pair.clone());
-        (id, pair)
+        pair
+    }
+
+    /// Remembers a secret that was handed out.
+    pub(super) fn note_issued(&mut self, secret: &str) {
+        if self.issued.len() >= MOST_ISSUED {
+            self.issued.pop_front();
+        }
+        self.issued.push_back(secret.to_owned());
+    }
+
+    /// The last secrets handed out: codes, tokens, id_tokens.
+    pub(super) fn issued(&self) -> Vec<String> {
+        self.issued.iter().cloned().collect()
     }
 
     fn forget_oldest(&mut self) {
@@ -275,6 +325,16 @@ pub(super) struct NewCode<'a> {
     pub(super) scopes: &'a ScopeSet,
     pub(super) redirect_uri: &'a str,
     pub(super) nonce: Option<&'a str>,
+    /// PKCE's (RFC 7636 §4.2).
+    pub(super) challenge: Option<&'a str>,
+}
+
+/// The challenge a verifier answers to (RFC 7636 §4.6).
+fn answer_to(verifier: &str, method: Pkce) -> String {
+    match method {
+        Pkce::S256 => URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes())),
+        Pkce::Plain | Pkce::Absent => verifier.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -289,7 +349,14 @@ mod tests {
         let scopes: ScopeSet = "openid".parse().unwrap();
         let mut ledger = Ledger::default();
         let mut code = || {
-            let grant = NewCode { client: "c", orcid, scopes: &scopes, redirect_uri: "https://a/", nonce: None };
+            let grant = NewCode {
+                client: "c",
+                orcid,
+                scopes: &scopes,
+                redirect_uri: "https://a/",
+                nonce: None,
+                challenge: None,
+            };
             ledger.issue_code(grant, now, &chance)
         };
         let first = code();
@@ -297,13 +364,17 @@ mod tests {
         for _ in 2..=MOST_CODES {
             code();
         }
-        assert!(matches!(ledger.exchange(&first, "c", None, now, &chance), Exchange::Unknown));
-        assert!(matches!(ledger.exchange(&second, "c", None, now, &chance), Exchange::Bought { .. }));
+        let switches = Switches::default();
+        let offer = |code| Offer { code, client: "c", redirect_uri: None, verifier: None };
+        assert!(matches!(ledger.exchange(&offer(&first), &switches, now, &chance), Exchange::Unknown));
+        assert!(matches!(ledger.exchange(&offer(&second), &switches, now, &chance), Exchange::Bought { .. }));
 
-        let (_, oldest) = ledger.issue_pair("d", Some(orcid), scopes.clone(), UnixTime(9), now, &chance);
+        let new = |orcid| NewPair { client: "d", orcid, scopes: scopes.clone(), expires: UnixTime(9) };
+        let oldest = ledger.issue_pair(new(Some(orcid)), now, &chance);
         for _ in 0..MOST_PAIRS {
-            ledger.issue_pair("d", None, scopes.clone(), UnixTime(9), now, &chance);
+            ledger.issue_pair(new(None), now, &chance);
         }
+        assert_eq!(ledger.issued.len(), MOST_ISSUED);
         assert!(ledger.by_access(&oldest.access).is_none() && ledger.by_refresh(&oldest.refresh).is_none());
         assert!(ledger.by_owner.is_empty());
         assert_eq!((ledger.pairs.len(), ledger.by_token.len()), (MOST_PAIRS, 2 * MOST_PAIRS));
@@ -315,9 +386,68 @@ mod tests {
         let orcid: OrcidId = super::super::people::ORDINARY.parse().unwrap();
         let scopes: ScopeSet = "openid".parse().unwrap();
         let mut ledger = Ledger::default();
-        ledger.issue_pair("c", Some(orcid), scopes.clone(), UnixTime(9), UnixTime(0), &chance);
+        let new = NewPair { client: "c", orcid: Some(orcid), scopes: scopes.clone(), expires: UnixTime(9) };
+        ledger.issue_pair(new, UnixTime(0), &chance);
         assert!(ledger.has_exactly(orcid, "c", &scopes, UnixTime(8)));
         assert!(!ledger.has_exactly(orcid, "c", &scopes, UnixTime(9)));
         assert!(ledger.trusted_by(orcid, UnixTime(9)).is_empty());
+    }
+
+    #[test]
+    fn a_code_is_bought_once_in_time_by_its_client_with_its_verifier() {
+        let (chance, now) = (SystemChance::default(), UnixTime(1_000));
+        let orcid: OrcidId = super::super::people::ORDINARY.parse().unwrap();
+        let scopes: ScopeSet = "openid".parse().unwrap();
+        let mut switches = Switches::default();
+        let verifier = "v".repeat(43);
+        for method in [Pkce::Absent, Pkce::S256, Pkce::Plain] {
+            switches.pkce = method;
+            let challenge = answer_to(&verifier, method);
+            let mut ledger = Ledger::default();
+            let challenge = (method != Pkce::Absent).then_some(challenge.as_str());
+            let grant =
+                NewCode { client: "c", orcid, scopes: &scopes, redirect_uri: "https://a/", nonce: None, challenge };
+            let code = ledger.issue_code(grant, now, &chance);
+            let offer = Offer { code: &code, client: "c", redirect_uri: Some("https://a/"), verifier: Some(&verifier) };
+            let mut outcome = |offer: &Offer<'_>, now| ledger.exchange(offer, &switches, now, &chance);
+            assert!(matches!(outcome(&Offer { client: "d", ..offer }, now), Exchange::OtherClient));
+            assert!(matches!(
+                outcome(&Offer { redirect_uri: Some("https://b/"), ..offer }, now),
+                Exchange::OtherRedirect
+            ));
+            assert!(matches!(outcome(&offer, UnixTime(1_600)), Exchange::Expired));
+            if method != Pkce::Absent {
+                assert!(matches!(outcome(&Offer { verifier: None, ..offer }, now), Exchange::WrongVerifier));
+                assert!(matches!(outcome(&Offer { verifier: Some("w"), ..offer }, now), Exchange::WrongVerifier));
+            }
+            assert!(matches!(outcome(&offer, now), Exchange::Bought { .. }), "{method:?}");
+            assert!(matches!(outcome(&offer, now), Exchange::Reused));
+        }
+    }
+
+    #[test]
+    fn what_a_reused_code_does_is_switched() {
+        let (chance, now) = (SystemChance::default(), UnixTime(1_000));
+        let orcid: OrcidId = super::super::people::ORDINARY.parse().unwrap();
+        let scopes: ScopeSet = "openid".parse().unwrap();
+        for (reuse, left) in [(CodeReuse::Revokes, 0), (CodeReuse::Refused, 1)] {
+            let mut switches = Switches::default();
+            switches.code_reuse = reuse;
+            let mut ledger = Ledger::default();
+            let grant = NewCode {
+                client: "c",
+                orcid,
+                scopes: &scopes,
+                redirect_uri: "https://a/",
+                nonce: None,
+                challenge: None,
+            };
+            let code = ledger.issue_code(grant, now, &chance);
+            let offer = Offer { code: &code, client: "c", redirect_uri: None, verifier: None };
+            for _ in 0..2 {
+                ledger.exchange(&offer, &switches, now, &chance);
+            }
+            assert_eq!(ledger.live(orcid, "c", now).count(), left, "{reuse:?}");
+        }
     }
 }

@@ -5,8 +5,10 @@
 //! mistake cannot hide on both sides. Everything lives in memory and is bounded. It binds loopback only.
 //!
 //! `server` owns the sockets and hands whole requests ([`visit`]) to `route`, which calls one endpoint:
-//! `consent` (on `authorize`), `sign_in`, `trusted`, `token` (on `client_auth` and `id_token`), `userinfo`,
-//! `discovery`, `record`. They share `world`: people, clients, sessions, and the `ledger` of codes and tokens.
+//! `consent` (on `authorize` and `response`), `sign_in` (with `second_factor` and `register`), `trusted`, `token`
+//! (on `client_auth`, `grant_answer`, `refusal` and `id_token`), `userinfo`, `discovery`, `record`. They share
+//! `world`: people, clients, sessions, and the `ledger` of codes and tokens. How it all behaves, and what it
+//! lies about, is in `switches`, `manners` and `lies`; `control` changes that from outside.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -26,22 +28,31 @@ mod calls;
 mod client_auth;
 mod clients;
 mod consent;
+mod control;
 mod discovery;
+mod grant_answer;
 mod handle;
 mod id_token;
 mod keys;
 mod ledger;
+mod lies;
+mod manners;
 mod outage;
 mod pages;
 pub mod people;
 mod random;
 mod record;
 mod redirect;
+mod refusal;
+mod register;
+mod response;
 mod route;
 mod scopes;
+mod second_factor;
 mod server;
 mod sessions;
 mod sign_in;
+mod switches;
 mod token;
 mod trusted;
 mod userinfo;
@@ -53,11 +64,13 @@ mod tests;
 
 pub use calls::Call;
 pub use clients::{ClientState, MEMBER_CLIENT, PUBLIC_CLIENT, SimulatedClient, clients_from_toml, default_clients};
-pub use handle::SimulatorHandle;
+pub use handle::{ControlAddress, SimulatorHandle};
 pub use keys::SigningKeyPem;
+pub use lies::{Lie, Verdict, all as lies};
 pub use outage::Outage;
 pub use people::{AccountState, NameVisibility, Person, seeded};
 pub use sessions::SESSION_COOKIE;
+pub use switches::{SwitchView, Switches};
 
 use crate::domain::{Chance, Clock, SystemChance, SystemClock};
 use std::io;
@@ -80,10 +93,10 @@ pub struct SimulatorSettings {
     /// How browsers and programs reach the simulator, which is also its issuer: scheme, host and perhaps a
     /// port, no path. `{port}` stands for the bound port. Default: the listening address.
     pub public_base: Option<String>,
-    /// Publish `"alg":"RS256"` in the JWKS, which orcid.org does not (`orcid.md` §1.3).
-    pub jwks_alg: bool,
-    /// Say `amr` as an array, as the standard has it, instead of ORCID's string (`orcid.md` §1.4).
-    pub amr_array: bool,
+    /// Where it can be controlled while it runs (`control`); a loopback address, port 0 picks a free one.
+    pub control: Option<SocketAddr>,
+    /// How it behaves; the default is orcid.org in autumn 2026.
+    pub switches: Switches,
 }
 
 impl SimulatorSettings {
@@ -98,8 +111,8 @@ impl SimulatorSettings {
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance::default()),
             public_base: None,
-            jwks_alg: false,
-            amr_array: false,
+            control: None,
+            switches: Switches::default(),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The outage switch: the simulator as a whole refuses, fails or hangs, as orcid.org may (journey J14).
-//! Set through the handle, asked by `server`. Lies about single values are another matter and will have
-//! a file of their own, `misbehave.rs`.
+//! Set through the handle, asked by `server`. How single endpoints answer is in `manners`, what is untrue about
+//! it in `lies`.
 
 use super::answer::{Answer, HTML, plain, with};
 use http::{StatusCode, header};
 use tokio::sync::watch;
 
 /// How the simulator is out of order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outage {
     /// Connections are refused, and those that were open are cut.
     Refuse,
@@ -46,7 +47,8 @@ impl Valve {
     }
 }
 
-fn unavailable() -> Answer {
+/// 503 with a page, as a front-end server gives it.
+pub(super) fn unavailable() -> Answer {
     let page = "<!doctype html><html lang=\"en\"><title>SIMULATED: 503 Service Unavailable</title>\
                 <h1>SIMULATED: 503 Service Unavailable</h1></html>";
     with(plain(StatusCode::SERVICE_UNAVAILABLE, HTML, page), header::CONNECTION, "close")

@@ -18,6 +18,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("already.html", include_str!("html/already.html")),
     ("register.html", include_str!("html/register.html")),
     ("consent.html", include_str!("html/consent.html")),
+    ("interstitial.html", include_str!("html/interstitial.html")),
+    ("second_factor.html", include_str!("html/second_factor.html")),
     ("oauth_error.html", include_str!("html/oauth_error.html")),
     ("trusted.html", include_str!("html/trusted.html")),
     ("sign_out.html", include_str!("html/sign_out.html")),

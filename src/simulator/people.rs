@@ -2,7 +2,7 @@
 //! iDs from outside ORCID's assigned ranges. Used by every page of the simulator, `demo` and the tests.
 
 use crate::domain::OrcidId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Somebody ordinary: a public name, nothing special.
 pub const ORDINARY: &str = "0009-9999-0000-0019";
@@ -28,15 +28,20 @@ pub const DEACTIVATED: &str = "0009-9999-0000-0107";
 pub const DEPRECATED: &str = "0009-9999-0000-0115";
 /// Names as long as ORCID allows.
 pub const LONG_NAME: &str = "0009-9999-0000-0123";
-/// Has a second factor switched on, which shows in `amr` only.
+/// Has a second factor switched on: asked for [`SECOND_FACTOR_CODE`], and it shows in `amr`.
 pub const SECOND_FACTOR: &str = "0009-9999-0000-0131";
 /// A name made of markup, quotes and what looks like escapes: what a careless page or header breaks on.
 pub const HOSTILE_NAME: &str = "0009-9999-0000-014X";
 /// The name is visible to trusted parties only, which hides it from sign-ins too.
 pub const LIMITED_NAME: &str = "0009-9999-0000-0158";
 
+/// What everybody with a second factor types as the code of their authenticator. Published, so no secret.
+pub const SECOND_FACTOR_CODE: &str = "246810";
+/// Their recovery code; a real one works once, this one always.
+pub const RECOVERY_CODE: &str = "simulated1";
+
 /// Who may see a name (`orcid.md` §8.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NameVisibility {
     /// Everyone.
@@ -48,7 +53,7 @@ pub enum NameVisibility {
 }
 
 /// What has become of an account (`orcid.md` §10.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountState {
     Active,
@@ -75,7 +80,7 @@ pub struct Person {
     /// Signs in as well as the iD does; never handed to any client (`orcid.md` §11 quirk 1).
     pub email: String,
     pub state: AccountState,
-    /// A second factor is switched on (`orcid.md` §1.4 `amr`).
+    /// A second factor is switched on (`orcid.md` §1.4 `amr`, §10.2).
     pub mfa: bool,
 }
 
@@ -182,7 +187,10 @@ fn ordinary_states() -> Vec<Person> {
                 "a very long name",
             )
         },
-        Person { mfa: true, ..Person::new(id(SECOND_FACTOR), "Tamsin", Some("Doublelock"), "has a second factor") },
+        Person {
+            mfa: true,
+            ..Person::new(id(SECOND_FACTOR), "Tamsin", Some("Doublelock"), "has a second factor: the code is 246810")
+        },
         Person::new(
             id(HOSTILE_NAME),
             "<b onclick=alert(1)>\"Bobby\"</b>",

@@ -3,8 +3,8 @@
 
 use super::answer::{Answer, JSON, plain, see_other, with};
 use super::browser::Browser;
-use super::client_auth::body;
 use super::people::{AccountState, Person};
+use super::refusal::body;
 use super::visit::Visit;
 use super::world::World;
 use crate::domain::OrcidId;

@@ -6,11 +6,10 @@ use super::calls::Endpoint;
 use super::discovery::{self, with_cors};
 use super::visit::Visit;
 use super::world::World;
-use super::{consent, pages, record, sign_in, token, trusted, userinfo};
+use super::{consent, pages, record, register, second_factor, sign_in, token, trusted, userinfo};
 use crate::domain::OrcidId;
 use http::{Method, StatusCode, header};
 use minijinja::context;
-use std::sync::PoisonError;
 
 /// Where a request goes, by path and, for the consent form, by method.
 pub(super) fn endpoint(method: &Method, path: &str) -> Endpoint {
@@ -18,12 +17,16 @@ pub(super) fn endpoint(method: &Method, path: &str) -> Endpoint {
         "/" => Endpoint::Front,
         "/.well-known/openid-configuration" => Endpoint::Discovery,
         "/oauth/jwks" => Endpoint::Jwks,
+        // Where a lie of the discovery document publishes the keys.
+        _ if path.starts_with("/oauth/jwks/") => Endpoint::Jwks,
         "/oauth/authorize" if method == Method::POST => Endpoint::Consent,
         "/oauth/authorize" => Endpoint::Authorize,
         "/oauth/token" => Endpoint::Token,
         "/oauth/revoke" => Endpoint::Revoke,
         "/oauth/userinfo" => Endpoint::UserInfo,
         "/signin" => Endpoint::SignIn,
+        "/signin/second-factor" => Endpoint::SecondFactor,
+        "/register" => Endpoint::Register,
         "/signout" => Endpoint::SignOut,
         consent::ACCOUNT | "/trusted-parties" | "/account" => Endpoint::Trusted,
         pages::STYLE_PATH => Endpoint::Style,
@@ -49,10 +52,11 @@ pub(super) fn answer(world: &World, endpoint: Endpoint, visit: &Visit) -> Answer
         {
             discovery::preflight(&visit.headers)
         }
-        (Discovery, "GET") => with_cors(plain(StatusCode::OK, JSON, discovery::document(&world.base)), &visit.headers),
+        (Discovery, "GET") => {
+            with_cors(plain(StatusCode::OK, JSON, discovery::told(world, &world.switches())), &visit.headers)
+        }
         (Jwks, "GET") => {
-            let keys = world.keys.read().unwrap_or_else(PoisonError::into_inner).jwks(world.jwks_alg);
-            with_cors(plain(StatusCode::OK, JSON, keys), &visit.headers)
+            with_cors(plain(StatusCode::OK, JSON, discovery::keys(world, &world.switches())), &visit.headers)
         }
         (UserInfo, "GET" | "POST") => with_cors(userinfo::answer(world, visit), &visit.headers),
         (Token, "POST") => token::answer(world, visit),
@@ -61,6 +65,9 @@ pub(super) fn answer(world: &World, endpoint: Endpoint, visit: &Visit) -> Answer
         (Consent, _) => consent::decide(world, visit),
         (SignIn, "GET") => sign_in::show(world, visit),
         (SignIn, "POST") => sign_in::submit(world, visit),
+        (SecondFactor, "POST") => second_factor::submit(world, visit),
+        (Register, "GET") => register::show(world, visit),
+        (Register, "POST") => register::submit(world, visit),
         (SignOut, "GET") => sign_in::ask_sign_out(world, visit),
         (SignOut, "POST") => sign_in::sign_out(world, visit),
         (Trusted, "GET") => trusted::show(world, visit),
@@ -79,8 +86,8 @@ pub(super) fn answer(world: &World, endpoint: Endpoint, visit: &Visit) -> Answer
 fn not_allowed(endpoint: Endpoint) -> Answer {
     use Endpoint::*;
     let allowed = match endpoint {
-        Token | Revoke | Consent => "POST",
-        Authorize | SignIn | SignOut | Trusted | UserInfo => "GET, HEAD, POST",
+        Token | Revoke | Consent | SecondFactor => "POST",
+        Authorize | SignIn | Register | SignOut | Trusted | UserInfo => "GET, HEAD, POST",
         _ => "GET, HEAD",
     };
     let page = "<!doctype html><html lang=\"en\"><title>SIMULATED: Method not allowed</title>\

@@ -21,6 +21,11 @@ pub(super) fn requested(text: &str, member: bool) -> Result<ScopeSet, String> {
     Ok(scopes)
 }
 
+/// Whether these may be had through the implicit flow (`orcid.md` §2.4).
+pub(super) fn are_for_implicit(scopes: &ScopeSet) -> bool {
+    scopes.iter().all(|scope| matches!(scope.as_str(), "openid" | "/authenticate"))
+}
+
 /// Why a client cannot have a scope of its own.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotForClients {

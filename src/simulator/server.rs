@@ -2,7 +2,9 @@
 //! made to fail as a whole. Started by `mod`; the only file here that knows TCP, TLS and HTTP framing.
 
 use super::answer::{Answer, HTML, plain};
-use super::outage::{Outage, Valve};
+use super::calls::Endpoint;
+use super::manners::Given;
+use super::outage::{Outage, Valve, unavailable};
 use super::route;
 use super::visit::Visit;
 use super::world::World;
@@ -192,19 +194,37 @@ async fn silence(begun: &AtomicBool) {
     }
 }
 
-async fn answer(request: Request<Incoming>, world: &World, valve: &Valve) -> Answer {
+async fn answer(request: Request<Incoming>, world: &World, valve: &Valve) -> Given {
     let (parts, body) = request.into_parts();
     let endpoint = route::endpoint(&parts.method, parts.uri.path());
     world.calls.count(endpoint);
-    if let Some(outage) = valve.now() {
-        let answer = valve.instead(outage).await;
-        if let Some(answer) = answer {
-            world.calls.note(endpoint, &parts.method, Some(answer.status()));
-            return answer;
-        }
-    }
     let method = parts.method.clone();
-    let answer = match read(body).await {
+    let target = parts.uri.to_string();
+    let switches = world.switches();
+    let answer = match instead(world, valve, switches.latency.0).await {
+        Some(answer) => answer,
+        None => usual(parts, body, world, endpoint).await,
+    };
+    let given = switches.manner(endpoint).give(answer, &target).await;
+    world.calls.note(endpoint, &method, Some(given.status()));
+    given
+}
+
+/// The answer of an outage or of a burst, after the wait that the switch demands.
+async fn instead(world: &World, valve: &Valve, latency: i64) -> Option<Answer> {
+    if latency > 0 {
+        tokio::time::sleep(Duration::from_millis(latency.unsigned_abs())).await;
+    }
+    if let Some(outage) = valve.now()
+        && let Some(answer) = valve.instead(outage).await
+    {
+        return Some(answer);
+    }
+    world.take_one(|switches| &mut switches.unavailable_next.0).then(unavailable)
+}
+
+async fn usual(parts: http::request::Parts, body: Incoming, world: &World, endpoint: Endpoint) -> Answer {
+    match read(body).await {
         Ok(body) => {
             let visit = Visit {
                 path: parts.uri.path().to_owned(),
@@ -216,9 +236,7 @@ async fn answer(request: Request<Incoming>, world: &World, valve: &Valve) -> Ans
             route::answer(world, endpoint, &visit)
         }
         Err(status) => refused(status),
-    };
-    world.calls.note(endpoint, &method, Some(answer.status()));
-    answer
+    }
 }
 
 /// The whole body, if it is small enough and arrives in time.

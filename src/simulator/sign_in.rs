@@ -1,5 +1,6 @@
 //! `/signin` and `/signout`: the sign-in form, who may come in, and how one leaves (`orcid.md` §10.1).
-//! Called by `route`, and by `consent` when nobody is signed in.
+//! Called by `route`, and by `consent` when nobody is signed in. Who has a second factor goes on to
+//! `second_factor`, who wants a record of their own to `register`.
 
 use super::answer::{Answer, see_other};
 use super::authorize::AuthorizeRequest;
@@ -8,6 +9,7 @@ use super::consent::{self, ACCOUNT};
 use super::people::{AccountState, Person};
 use super::visit::Visit;
 use super::world::World;
+use super::{register, second_factor};
 use crate::domain::OrcidId;
 use http::StatusCode;
 use minijinja::{Value, context};
@@ -23,17 +25,16 @@ pub(super) fn view(person: &Person) -> Value {
     context! { name => person.own_name(), orcid => person.orcid.as_str() }
 }
 
-/// The sign-in form on the way to an authorization, or the notice that nobody can register here.
+/// The sign-in form on the way to an authorization, or the registration form.
 pub(super) fn for_request(world: &World, browser: &Browser, request: &AuthorizeRequest) -> Answer {
     // `orcid` wins over `email`, and an iD nobody has leads to the registration (`orcid.md` §2.1).
     let called = |typed: &Option<String>| typed.as_deref().and_then(|typed| world.person_called(typed));
-    let known = called(&request.orcid).or_else(|| called(&request.email));
-    let unknown_id = request.orcid.is_some() && called(&request.orcid).is_none();
+    let known = called(&request.hints.orcid).or_else(|| called(&request.hints.email));
+    let unknown_id = request.hints.orcid.is_some() && called(&request.hints.orcid).is_none();
     if browser.person.is_none() && (!request.show_login || unknown_id) {
-        let values = context! { request => &request.onward };
-        return browser.page(world, "register.html", values, &[], StatusCode::OK);
+        return register::first_page(world, browser, &request.onward, &request.hints);
     }
-    let username = match (&request.orcid, known) {
+    let username = match (&request.hints.orcid, known) {
         (Some(_), Some(person)) => person.orcid.to_string(),
         (None, Some(person)) => person.email.clone(),
         // `prompt=login`: the same person again, most likely.
@@ -52,7 +53,8 @@ pub(super) fn show(world: &World, visit: &Visit) -> Answer {
     if let Some(person) = &browser.person {
         return already(world, &browser, person, request.as_ref());
     }
-    let asked = request.as_ref().and_then(|request| request.orcid.clone().or_else(|| request.email.clone()));
+    let hints = request.as_ref().map(|request| &request.hints);
+    let asked = hints.and_then(|hints| hints.orcid.clone().or_else(|| hints.email.clone()));
     let username = asked.filter(|typed| world.person_called(typed).is_some()).unwrap_or_default();
     form(world, &browser, &Shown { username: &username, request: request.as_ref(), error: None, moved_to: None })
 }
@@ -71,17 +73,8 @@ pub(super) fn submit(world: &World, visit: &Visit) -> Answer {
     };
     let username = fields.get("username").unwrap_or("");
     match check(world, username, fields.get("password").unwrap_or("")) {
-        Ok(person) => {
-            browser.sign_in(world, &person);
-            let onward = match &request {
-                // A locked record goes to its account, not to the consent (`orcid.md` §10.1).
-                Some(request) if person.state == AccountState::Active => {
-                    format!("{}/oauth/authorize?{}", world.base, request.onward)
-                }
-                _ => format!("{}{ACCOUNT}", world.base),
-            };
-            browser.carry(world, see_other(&onward))
-        }
+        Ok(person) if person.mfa => second_factor::ask(world, &browser, &person, request.as_ref(), None),
+        Ok(person) => come_in(world, &mut browser, &person, request.as_ref()),
         Err(refusal) => {
             let username: String = username.chars().take(LONGEST).collect();
             let (error, moved_to) = refusal.words();
@@ -92,6 +85,24 @@ pub(super) fn submit(world: &World, visit: &Visit) -> Answer {
             )
         }
     }
+}
+
+/// Signs `person` in and sends the browser on.
+pub(super) fn come_in(
+    world: &World,
+    browser: &mut Browser,
+    person: &Arc<Person>,
+    request: Option<&AuthorizeRequest>,
+) -> Answer {
+    browser.sign_in(world, person);
+    let onward = match request {
+        // A locked record goes to its account, not to the consent (`orcid.md` §10.1).
+        Some(request) if person.state == AccountState::Active => {
+            format!("{}/oauth/authorize?{}", world.base, request.onward)
+        }
+        _ => format!("{}{ACCOUNT}", world.base),
+    };
+    browser.carry(world, see_other(&onward))
 }
 
 /// Answers `GET /signout`: asks. Signing out is a change, so it takes a form.
@@ -122,12 +133,13 @@ pub(super) fn sign_out(world: &World, visit: &Visit) -> Answer {
     browser.carry(world, see_other(&format!("{}{onward}", world.base)))
 }
 
-fn read_request(world: &World, query: &str) -> Result<Option<AuthorizeRequest>, super::authorize::Unfit> {
+/// The authorization request that a form carries, if any.
+pub(super) fn read_request(world: &World, query: &str) -> Result<Option<AuthorizeRequest>, super::authorize::Unfit> {
     let fields = super::visit::Fields::read(query.as_bytes());
     if fields.get("client_id").is_none() {
         return Ok(None);
     }
-    AuthorizeRequest::read(query, |id| world.client(id)).map(Some)
+    AuthorizeRequest::read(query, &world.switches(), |id| world.client(id)).map(Some)
 }
 
 /// Why somebody does not come in.

@@ -1,14 +1,16 @@
 //! `/oauth/userinfo` (`orcid.md` §1.5): who a token speaks for, or one and the same refusal. Called by `route`.
 
 use super::answer::{Answer, JSON, plain};
-use super::client_auth::body;
+use super::lies;
 use super::people::{AccountState, Person};
+use super::refusal::body;
 use super::scopes;
 use super::visit::{Fields, Visit};
 use super::world::World;
 use crate::domain::OrcidId;
 use http::{Method, StatusCode, header};
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// All keys are always there; what is not public is null.
@@ -32,16 +34,7 @@ pub(super) fn answer(world: &World, visit: &Visit) -> Answer {
     // A bad parameter does not hide a good header.
     let person = [sent, bearer(visit)].into_iter().flatten().find_map(|token| owner(world, token));
     match person {
-        Some(person) => body(
-            StatusCode::OK,
-            &Info {
-                id: person.orcid.uri(&world.base),
-                sub: person.orcid,
-                name: person.public_credit_name(),
-                family_name: person.public_family(),
-                given_name: person.public_given(),
-            },
-        ),
+        Some(person) => told(world, &person),
         // 403, a hyphen in the second key, no `WWW-Authenticate`: as captured.
         None => plain(
             StatusCode::FORBIDDEN,
@@ -49,6 +42,23 @@ pub(super) fn answer(world: &World, visit: &Visit) -> Answer {
             "{\"error\":\"access_denied\",\"error-description\":\"access_token is invalid\"}",
         ),
     }
+}
+
+fn told(world: &World, person: &Person) -> Answer {
+    let info = Info {
+        id: person.orcid.uri(&world.base),
+        sub: person.orcid,
+        name: person.public_credit_name(),
+        family_name: person.public_family(),
+        given_name: person.public_given(),
+    };
+    let switches = world.switches();
+    if switches.lies().next().is_none() {
+        return body(StatusCode::OK, &info);
+    }
+    let Ok(Value::Object(mut members)) = serde_json::to_value(&info) else { return body(StatusCode::OK, &info) };
+    lies::about_the_person(&switches, &mut members, &world.facts(&switches, Some(person), None));
+    body(StatusCode::OK, &Value::Object(members))
 }
 
 fn bearer(visit: &Visit) -> Option<&str> {

@@ -4,14 +4,20 @@
 use super::SimulatorSettings;
 use super::calls::Calls;
 use super::clients::SimulatedClient;
-use super::keys::{KeyRing, SigningKey};
+use super::keys::{EllipticKey, KeyRing, SigningKey};
 use super::ledger::Ledger;
+use super::lies::{self, Facts};
 use super::pages::Pages;
-use super::people::Person;
+use super::people::{self, Person};
+use super::random;
 use super::sessions::{FormKey, Sessions};
+use super::switches::Switches;
 use crate::domain::{Chance, Clock, OrcidId, UnixTime};
+use arc_swap::ArcSwap;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// Most people one simulator may have.
 pub(super) const MOST_PEOPLE: usize = 10_000;
@@ -33,22 +39,33 @@ pub(super) struct Books {
     pub(super) ledger: Ledger,
 }
 
+impl Books {
+    /// Adds a person who did not exist before.
+    pub(super) fn enrol(&mut self, person: Person, now: UnixTime) -> Arc<Person> {
+        let person = Arc::new(person);
+        self.records.insert(person.orcid, Record { person: person.clone(), modified: now, signed_in: None });
+        person
+    }
+}
+
 pub(super) struct World {
     /// The base of every address the simulator names, and its issuer; without a trailing slash.
     pub(super) base: String,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) chance: Arc<dyn Chance>,
-    pub(super) jwks_alg: bool,
-    pub(super) amr_array: bool,
+    switches: ArcSwap<Switches>,
     pub(super) pages: Pages,
     pub(super) forms: FormKey,
     pub(super) keys: RwLock<KeyRing>,
+    /// For lies alone.
+    pub(super) elliptic: EllipticKey,
+    foreign: OnceLock<SigningKey>,
     pub(super) calls: Calls,
     books: Mutex<Books>,
 }
 
 impl World {
-    pub(super) fn new(settings: SimulatorSettings, base: String, key: SigningKey) -> Self {
+    pub(super) fn new(settings: SimulatorSettings, base: String, key: SigningKey) -> io::Result<Self> {
         let now = settings.clock.now();
         let records = settings
             .people
@@ -56,17 +73,88 @@ impl World {
             .map(|person| (person.orcid, Record { person: Arc::new(person), modified: now, signed_in: None }))
             .collect();
         let clients = settings.clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
-        Self {
+        Ok(Self {
             base,
             pages: Pages::new(),
             forms: FormKey::new(&*settings.chance),
             clock: settings.clock,
             chance: settings.chance,
-            jwks_alg: settings.jwks_alg,
-            amr_array: settings.amr_array,
+            switches: ArcSwap::from_pointee(settings.switches),
             keys: RwLock::new(KeyRing::new(key)),
+            elliptic: EllipticKey::generate()?,
+            foreign: OnceLock::new(),
             calls: Calls::default(),
             books: Mutex::new(Books { clients, records, sessions: Sessions::default(), ledger: Ledger::default() }),
+        })
+    }
+
+    /// How the simulator behaves at the moment. Taken once a request, so that one request sees one setting.
+    pub(super) fn switches(&self) -> Arc<Switches> {
+        self.switches.load_full()
+    }
+
+    /// Changes the switches; `change` may run more than once.
+    pub(super) fn change(&self, change: impl Fn(&mut Switches)) {
+        self.switches.rcu(|now| {
+            let mut next = Switches::clone(now);
+            change(&mut next);
+            next
+        });
+    }
+
+    /// Takes one from a count that a switch holds; `false` if it is zero.
+    pub(super) fn take_one(&self, count: fn(&mut Switches) -> &mut i64) -> bool {
+        let before = self.switches.rcu(|now| {
+            let mut next = Switches::clone(now);
+            let left = count(&mut next);
+            *left = (*left - 1).max(0);
+            next
+        });
+        *count(&mut Switches::clone(&before)) > 0
+    }
+
+    /// Makes the key that some lies need, which takes a moment, unless it is there.
+    pub(super) fn prepare(&self, switches: &Switches) -> io::Result<()> {
+        if lies::need_a_foreign_key(switches) && self.foreign.get().is_none() {
+            let key = SigningKey::load(&super::keys::SigningKeyPem::generate(&*self.chance)?)?;
+            // Somebody else may have been faster: then theirs is as good.
+            let _ = self.foreign.set(key);
+        }
+        Ok(())
+    }
+
+    /// An RSA key that is published nowhere.
+    pub(super) fn foreign_key(&self) -> Option<&SigningKey> {
+        self.foreign.get()
+    }
+
+    /// What lies told to this client about this person may need to know. Costs nothing while none is told.
+    pub(super) fn facts(
+        &self,
+        switches: &Switches,
+        person: Option<&Person>,
+        client: Option<&SimulatedClient>,
+    ) -> Facts {
+        if switches.lies().next().is_none() {
+            return Facts::default();
+        }
+        let modulus = {
+            let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+            keys.signing().map_or(String::new(), |key| key.modulus().to_owned())
+        };
+        let somebody_else = match person {
+            Some(person) if person.orcid.as_str() == people::CREDIT_NAME => people::ORDINARY,
+            _ => people::CREDIT_NAME,
+        };
+        Facts {
+            base: self.base.clone(),
+            old_nonce: self.books().ledger.nonce_before_last(),
+            client_secret: client.map_or(String::new(), |client| client.secret.expose().to_owned()),
+            modulus,
+            elliptic: self.elliptic.jwk().clone(),
+            foreign: self.foreign_key().map_or(Value::Null, SigningKey::jwk),
+            fresh: random::uuid(&*self.chance),
+            somebody_else: somebody_else.to_owned(),
         }
     }
 
@@ -75,8 +163,10 @@ impl World {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// ORCID's time, which may be ahead of or behind the machine's.
     pub(super) fn now(&self) -> UnixTime {
-        self.clock.now()
+        let skew = self.switches.load().clock_skew.0;
+        UnixTime(self.clock.now().0.saturating_add(skew))
     }
 
     pub(super) fn client(&self, id: &str) -> Option<Arc<SimulatedClient>> {
@@ -85,6 +175,16 @@ impl World {
 
     pub(super) fn person(&self, orcid: OrcidId) -> Option<Arc<Person>> {
         self.books().records.get(&orcid).map(|record| record.person.clone())
+    }
+
+    /// Changes somebody's record, and notes when; gives what they are now.
+    pub(super) fn change_person(&self, orcid: OrcidId, change: impl Fn(&Person) -> Person) -> Option<Arc<Person>> {
+        let now = self.now();
+        let mut books = self.books();
+        let record = books.records.get_mut(&orcid)?;
+        record.person = Arc::new(change(&record.person));
+        record.modified = now;
+        Some(record.person.clone())
     }
 
     /// Finds a person by what they type at the sign-in: an iD in any spelling, or an e-mail address.

@@ -6,10 +6,11 @@ mod life;
 mod pages;
 mod wire;
 
+use super::default_clients;
+use super::people::{self, SECOND_FACTOR_CODE};
 use super::{
     MEMBER_CLIENT, PUBLIC_CLIENT, SESSION_COOKIE, SigningKeyPem, Simulator, SimulatorHandle, SimulatorSettings,
 };
-use super::{default_clients, people};
 use crate::domain::{OrcidId, StoppedClock, SystemChance};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -159,7 +160,16 @@ impl Tab {
     pub(super) async fn sign_in_on(&mut self, page: &Reply, username: &str, password: &str) -> Reply {
         let (token, request) = (page.field("/signin", "token"), page.field("/signin", "request"));
         let fields = [("token", &*token), ("request", &*request), ("username", username), ("password", password)];
-        self.submit("/signin", &fields).await
+        let next = self.submit("/signin", &fields).await;
+        if next.body.contains("id=\"totp\"") { self.second_factor_on(&next, SECOND_FACTOR_CODE).await } else { next }
+    }
+
+    /// Types a code into the form on `page`.
+    pub(super) async fn second_factor_on(&mut self, page: &Reply, code: &str) -> Reply {
+        let field = |name| page.field("/signin/second-factor", name);
+        let (token, orcid, request) = (field("token"), field("orcid"), field("request"));
+        let fields = [("token", &*token), ("orcid", &*orcid), ("request", &*request), ("totp", code)];
+        self.submit("/signin/second-factor", &fields).await
     }
 
     /// Signs a seeded person in on the page at `target`.

@@ -133,8 +133,8 @@ async fn the_sign_in_is_prefilled_or_replaced_as_asked() {
             .await
             .contains(&filled(people::CHECK_X))
     );
-    assert!(at("&orcid=0009-9999-9999-9992").await.contains("nobody can register"));
-    assert!(at("&show_login=false").await.contains("nobody can register"));
+    assert!(at("&orcid=0009-9999-9999-9992").await.contains("Step 1 of 5"));
+    assert!(at("&show_login=false").await.contains("Step 1 of 5"));
     assert!(at("&lang=fr").await.contains("signin-button"));
 }
 
