@@ -7,17 +7,30 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use std::time::Duration;
 
-/// How much of an unread request body is taken before an early answer over h2, and for how long:
-/// a reset right behind the answer looks like a failure to some clients.
-const DRAIN_BYTES: usize = 64 * 1024;
-const DRAIN_TIME: Duration = Duration::from_secs(1);
+/// How much of an unread request body is taken before an early answer, and for how long: over h2 a reset right
+/// behind the answer looks like a failure to some clients.
+const BEFORE: Bounds = Bounds { bytes: 64 * 1024, time: Duration::from_secs(1) };
+
+/// How much more is taken behind the answer over HTTP/1.1. Closing while a visitor is still sending makes the
+/// kernel reset the connection, and the reset destroys the answer on its way (RFC 9112 §9.6).
+const BEHIND: Bounds = Bounds { bytes: 8 * 1024 * 1024, time: Duration::from_secs(5) };
+
+struct Bounds {
+    bytes: usize,
+    time: Duration,
+}
 
 /// One year, this host alone (`design.md` §4).
 pub(super) const HSTS: &str = "max-age=31536000";
 
 /// Sends `answer`; a body is left out for `HEAD`, its length is kept.
 pub(super) async fn send(session: &mut Session, answer: Response<Bytes>, hsts: bool) -> pingora::Result<()> {
-    drain(session).await;
+    let unread = !drain(session, &BEFORE).await;
+    // What is left of an HTTP/1.1 body would be read as the next request.
+    let closes = unread && !session.as_downstream().is_http2();
+    if closes {
+        session.set_keepalive(None);
+    }
     let (parts, body) = answer.into_parts();
     let mut header = ResponseHeader::build(parts.status, Some(parts.headers.len() + 1))?;
     for (name, value) in &parts.headers {
@@ -37,17 +50,20 @@ pub(super) async fn send(session: &mut Session, answer: Response<Bytes>, hsts: b
     if !ends {
         session.write_response_body(Some(body), true).await?;
     }
+    if closes {
+        drain(session, &BEHIND).await;
+    }
     Ok(())
 }
 
-async fn drain(session: &mut Session) {
+/// Reads on in the request's body, and throws away what comes; `true` once nothing is left of it.
+async fn drain(session: &mut Session, bounds: &Bounds) -> bool {
     if session.as_downstream_mut().is_body_done() {
-        return;
+        return true;
     }
-    let h2 = session.as_downstream().is_http2();
     let read = async {
         let mut taken = 0;
-        while taken < DRAIN_BYTES {
+        while taken < bounds.bytes {
             match session.as_downstream_mut().read_request_body().await {
                 Ok(Some(bytes)) => taken += bytes.len(),
                 Ok(None) => return true,
@@ -56,11 +72,7 @@ async fn drain(session: &mut Session) {
         }
         false
     };
-    let whole = tokio::time::timeout(DRAIN_TIME, read).await.unwrap_or(false);
-    // What is left of an HTTP/1.1 body would be read as the next request.
-    if !whole && !h2 {
-        session.set_keepalive(None);
-    }
+    tokio::time::timeout(bounds.time, read).await.unwrap_or(false)
 }
 
 /// Reads a small form sent to one of our own addresses; `None` when it is larger than `limit`.

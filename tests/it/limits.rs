@@ -270,6 +270,27 @@ async fn a_body_over_the_sites_limit_is_a_413_and_never_complete_at_the_app() {
     campus.close().await;
 }
 
+/// RFC 9112 §9.6: a close with bytes unread makes the kernel reset the connection, and the reset takes the
+/// answer with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_the_answer_only_after_sending_everything_reads_it() {
+    let campus = Campus::build().site("small", SMALL_SITE).open().await;
+    let length = 3 * 1024 * 1024;
+    let to_the_app = format!("POST /form HTTP/1.1\r\nHost: small.campus.example\r\nContent-Length: {length}\r\n\r\n");
+    let to_us = format!("POST /loans HTTP/1.1\r\nHost: library.campus.example\r\nContent-Length: {length}\r\n\r\n");
+    for (host, head, status) in [("small.campus.example", to_the_app, 413), ("library.campus.example", to_us, 401)] {
+        let mut raw = Raw::tls(campus.gate().addresses().gate, host, campus.authority.roots()).await;
+        raw.send(&head).await;
+        for _ in 0..3 {
+            raw.try_send(vec![b'x'; length / 3]).await.expect("the gate takes what is on its way");
+        }
+        let said = raw.hear().await;
+        assert_eq!(said.status(), status, "{}", said.text());
+        assert!(said.closed, "what follows would be read as a request");
+    }
+    campus.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_over_head_bytes_is_a_431() {
     let campus = with("head_bytes = \"8 KiB\"").open().await;
