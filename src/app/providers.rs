@@ -62,6 +62,6 @@ fn provider_settings(
         cache_file: Some(settings.state.directory.join(format!("discovery-{name}.json"))),
         ca_file: client.ca_file.clone(),
         leeway: LEEWAY,
-        timeouts: Timeouts::default(),
+        timeouts: Timeouts { connect: client.connect_timeout, total: client.timeout },
     }
 }

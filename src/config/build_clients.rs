@@ -6,6 +6,7 @@ use super::take::Take;
 use crate::domain::{ClientName, ClientSecret, Environment, Membership, Problem, Scope};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 const ENVIRONMENTS: &[(&str, Environment)] = &[
     ("production", Environment::Production),
@@ -16,6 +17,10 @@ const ENVIRONMENTS: &[(&str, Environment)] = &[
 
 const ALGORITHMS: &[(&str, SigningAlgorithm)] =
     &[("RS256", SigningAlgorithm::Rs256), ("ES256", SigningAlgorithm::Es256)];
+
+/// How long a provider may be waited for. A researcher waits just as long.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// All registrations, and the one that sites without a `client` use. `credentials` is the directory
 /// systemd hands credentials over in.
@@ -89,6 +94,8 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
     {
         take.complain(&at("ca_file"), secrets::unreadable(path, &error));
     }
+    let connect_timeout = take.duration(&at("connect_timeout"), SHORTEST_WAIT, LONGEST_WAIT);
+    let timeout = take.duration(&at("timeout"), SHORTEST_WAIT, LONGEST_WAIT);
     Some(ClientSettings {
         name: name.clone(),
         environment: environment?,
@@ -102,6 +109,8 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
         foreign_subjects,
         userinfo,
         ca_file,
+        connect_timeout: connect_timeout?,
+        timeout: timeout?,
     })
 }
 

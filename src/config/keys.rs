@@ -85,6 +85,8 @@ pub const KEYS: &[Key] = &[
     key("clients.NAME.foreign_subjects", Kind::Flag, Some("false")),
     key("clients.NAME.userinfo", Kind::Flag, Some("false")),
     key("clients.NAME.ca_file", Kind::File, None),
+    key("clients.NAME.connect_timeout", Kind::Duration, Some("5s")),
+    key("clients.NAME.timeout", Kind::Duration, Some("10s")),
 ];
 
 /// The keys of one entry of `tls.certificates`.

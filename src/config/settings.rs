@@ -199,6 +199,10 @@ pub struct ClientSettings {
     pub foreign_subjects: bool,
     pub userinfo: bool,
     pub ca_file: Option<PathBuf>,
+    /// For a TCP connection to the provider.
+    pub connect_timeout: Duration,
+    /// For one whole exchange with it.
+    pub timeout: Duration,
 }
 
 /// How the client proves itself at the token endpoint.

@@ -58,6 +58,8 @@ pub struct Call {
 pub(super) struct Calls {
     counts: [AtomicU64; Endpoint::ALL.len()],
     lines: Mutex<VecDeque<Call>>,
+    /// Bytes of endless answers that somebody took (`manners`).
+    pub(super) blanks: std::sync::Arc<AtomicU64>,
 }
 
 impl Calls {

@@ -183,6 +183,11 @@ impl SimulatorHandle {
         self.world.calls.of(endpoint).unwrap_or(0)
     }
 
+    /// How many bytes of answers in the manner `huge` have left so far: how long somebody kept reading.
+    pub fn endless_bytes_sent(&self) -> u64 {
+        self.world.calls.blanks.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// The last 1,000 answered requests, oldest first, without anything secret.
     pub fn log(&self) -> Vec<Call> {
         self.world.calls.lines()

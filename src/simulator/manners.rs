@@ -8,6 +8,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -85,7 +87,8 @@ impl Manner {
     }
 
     /// The answer as it leaves. Waits for ever if it is not to leave at all.
-    pub(super) async fn give(self, answer: Answer, target: &str) -> Given {
+    /// `sent` counts the blanks of `huge` that were taken.
+    pub(super) async fn give(self, answer: Answer, target: &str, sent: &Arc<AtomicU64>) -> Given {
         use Manner::*;
         match self {
             Usual => answer.map(Delivery::Whole),
@@ -106,7 +109,7 @@ impl Manner {
                 let half = bytes.slice(..bytes.len() / 2);
                 let delivery = match self {
                     Broken => Delivery::Whole(Full::new(half)),
-                    Huge => Delivery::Blanks { left: HUGE, then: Some(bytes) },
+                    Huge => Delivery::Blanks { left: HUGE, then: Some(bytes), sent: sent.clone() },
                     Drip => Delivery::drip(bytes),
                     Stall => Delivery::Never,
                     _ => Delivery::Cut(Some(half)),
@@ -150,7 +153,7 @@ fn redirected(mut answer: Answer, target: &str) -> Given {
 /// A body that arrives, or does not.
 pub(super) enum Delivery {
     Whole(Full<Bytes>),
-    Blanks { left: u64, then: Option<Bytes> },
+    Blanks { left: u64, then: Option<Bytes>, sent: Arc<AtomicU64> },
     Drip { bytes: Bytes, ticks: Interval },
     Never,
     Cut(Option<Bytes>),
@@ -178,10 +181,11 @@ impl Body for Delivery {
         const BLANKS: &[u8] = &[b' '; 64 * 1024];
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
-            Self::Blanks { left: 0, then } => then.take().map_or(Poll::Ready(None), piece),
-            Self::Blanks { left, .. } => {
+            Self::Blanks { left: 0, then, .. } => then.take().map_or(Poll::Ready(None), piece),
+            Self::Blanks { left, sent, .. } => {
                 let now = usize::try_from(*left).unwrap_or(BLANKS.len()).min(BLANKS.len());
                 *left -= now as u64;
+                sent.fetch_add(now as u64, Ordering::Relaxed);
                 piece(Bytes::from_static(&BLANKS[..now]))
             }
             Self::Drip { bytes, .. } if bytes.is_empty() => Poll::Ready(None),

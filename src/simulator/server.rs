@@ -205,7 +205,7 @@ async fn answer(request: Request<Incoming>, world: &World, valve: &Valve) -> Giv
         Some(answer) => answer,
         None => usual(parts, body, world, endpoint).await,
     };
-    let given = switches.manner(endpoint).give(answer, &target).await;
+    let given = switches.manner(endpoint).give(answer, &target, &world.calls.blanks).await;
     world.calls.note(endpoint, &method, Some(given.status()));
     given
 }

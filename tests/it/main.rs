@@ -14,6 +14,7 @@ mod documents;
 mod first_visit;
 mod floor_plan;
 mod headers;
+mod liars;
 mod limits;
 mod outage;
 mod parallel;

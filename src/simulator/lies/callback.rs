@@ -31,8 +31,13 @@ lies! {
         [Callback(|it, facts| { set(it, "iss", &facts.base); again(it, "iss"); })];
     "callback-iss-right", "T41", Accept, "names the issuer without having promised to",
         [Callback(|it, facts| set(it, "iss", &facts.base))];
-    "callback-iss-forgotten", "T41 D7", Refuse, "promises to name the issuer, and does not (with iss-parameter=promised)",
-        [Callback(|it, _| drop_all(it, "iss"))];
+    "callback-iss-forgotten", "T41 D7", Refuse, "promises to name the issuer, and does not",
+        [
+            Discovery(|it, _| {
+                it.insert("authorization_response_iss_parameter_supported".into(), true.into());
+            }),
+            Callback(|it, _| drop_all(it, "iss"))
+        ];
     "callback-post", "T43", Refuse, "has the browser post the answer instead of getting it",
         [Elsewhere];
     "callback-in-fragment", "T40", Refuse, "puts the answer behind a #, where no server sees it",

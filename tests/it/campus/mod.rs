@@ -162,6 +162,7 @@ pub struct Builder {
     apps: Vec<String>,
     extra: String,
     replaced: Vec<(String, String)>,
+    switches: Vec<(String, String)>,
     clock: Option<Arc<StoppedClock>>,
 }
 
@@ -173,6 +174,7 @@ impl Default for Builder {
             apps: vec!["library".to_owned(), "repository".to_owned()],
             extra: String::new(),
             replaced: Vec::new(),
+            switches: Vec::new(),
             clock: None,
         }
     }
@@ -200,6 +202,12 @@ impl Builder {
         self
     }
 
+    /// Sets a switch of the simulator, such as `lie`, before the gate meets it.
+    pub fn switch(mut self, name: &str, value: &str) -> Self {
+        self.switches.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Gate, simulator and browsers go by this clock instead of the machine's.
     pub fn clock(mut self, clock: Arc<StoppedClock>) -> Self {
         self.clock = Some(clock);
@@ -221,7 +229,7 @@ impl Builder {
             Some(clock) => clock.clone(),
             None => Arc::new(SystemClock),
         };
-        let simulator = start_simulator(clock.clone()).await;
+        let simulator = start_simulator(clock.clone(), &self.switches).await;
         for person in &simulator.people {
             watch.forbid("password", &person.password);
         }
@@ -269,7 +277,7 @@ async fn signing_key() -> SigningKeyPem {
     .expect("making a key does not panic")
 }
 
-async fn start_simulator(clock: Arc<dyn Clock>) -> SimulatorHandle {
+async fn start_simulator(clock: Arc<dyn Clock>, switches: &[(String, String)]) -> SimulatorHandle {
     let callback = format!("{SIGN_IN}/.lychgate/callback/campus");
     let mut client = SimulatedClient::new(MEMBER_CLIENT, CLIENT_SECRET, "Test Campus", true, &[callback.as_str()]);
     client.onward_origins = [LIBRARY, REPOSITORY, PORTAL].map(str::to_owned).to_vec();
@@ -277,6 +285,9 @@ async fn start_simulator(clock: Arc<dyn Clock>) -> SimulatorHandle {
     settings.key = Some(signing_key().await);
     settings.clock = clock;
     settings.people = seeded();
+    for (name, value) in switches {
+        settings.switches.set(name, value).unwrap_or_else(|problem| panic!("{problem}"));
+    }
     Simulator::start(settings).await.expect("the simulator starts")
 }
 
@@ -386,6 +397,9 @@ impl Campus {
                     .any(|cookie| cookie.to_ascii_lowercase().starts_with("__host-http-lychgate"));
                 assert!(!own, "{name} received a cookie of the gate: {:?}", request.cookie_names());
             }
+        }
+        for secret in self.simulator.issued() {
+            self.watch.forbid("code or token", &secret);
         }
         self.watch.assert_clean();
         self.simulator.stop().await;

@@ -3,6 +3,7 @@
 
 use super::answer::Answer;
 pub use lychgate::simulator::Person;
+use lychgate::simulator::people::SECOND_FACTOR_CODE;
 use lychgate::simulator::{AccountState, seeded};
 
 /// An ordinary researcher with a public name.
@@ -60,6 +61,9 @@ pub async fn at_orcid(page: Answer, person: &Person, allow: bool) -> Answer {
             .fill("password", &person.password)
             .press("Sign in to ORCID")
             .await;
+    }
+    if page.text().contains("authenticateButton") {
+        page = page.form_with("Authenticate").fill("totp", SECOND_FACTOR_CODE).press("Authenticate").await;
     }
     if page.text().contains("authorize-button") {
         page = page.press(if allow { "Authorize access" } else { "Deny access" }).await;
