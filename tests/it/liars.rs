@@ -7,6 +7,7 @@ mod callbacks;
 mod documents;
 mod id_tokens;
 mod manners;
+mod renewals;
 mod rules;
 mod stage;
 mod userinfo;

@@ -1,9 +1,12 @@
 //! The simulator through real sockets: a raw HTTP/1.1 client and a small browser for the journeys in the
 //! files beside this one. Run by `cargo test`.
 
+mod control;
 mod flow;
 mod life;
+mod newcomers;
 mod pages;
+mod profiles;
 mod wire;
 
 use super::default_clients;

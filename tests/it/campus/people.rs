@@ -68,5 +68,8 @@ pub async fn at_orcid(page: Answer, person: &Person, allow: bool) -> Answer {
     if page.text().contains("authorize-button") {
         page = page.press(if allow { "Authorize access" } else { "Deny access" }).await;
     }
+    if page.text().contains("continue-button") {
+        page = page.press("Continue to").await;
+    }
     page
 }

@@ -1,0 +1,97 @@
+//! Lies of a renewed pair: T61, D4. Nothing in the gate renews by itself yet, so the client side is asked
+//! directly; what it believes is what its callers will believe.
+
+use crate::campus::{Campus, people};
+use crate::sign_in_attacks::{CALLBACK, parameter, through_orcid, with_query};
+use lychgate::domain::{
+    AuthorizationCode, ClientSecret, Clock, Environment, Grant, Membership, Scope, ScopeSet, SystemClock,
+};
+use lychgate::orcid::{
+    Check, ClientAuthentication, OrcidTrouble, Proof, Provider, ProviderSettings, SigningAlgorithm, Timeouts,
+};
+use lychgate::simulator::{MEMBER_CLIENT, SimulatedClient, Simulator, SimulatorHandle, SimulatorSettings};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SECRET: &str = "5ec0de00-0000-4000-8000-000000000061";
+const NONCE: &str = "bm9uY2Utb2YtYS1yZW5ld2Fs";
+const VERIFIER: &str = "dmVyaWZpZXItb2YtYS1yZW5ld2FsLWxvbmctZW5vdWdo";
+
+fn provider(simulator: &SimulatorHandle) -> Arc<Provider> {
+    let settings = ProviderSettings {
+        name: "campus".parse().unwrap(),
+        environment: Environment::Simulator,
+        membership: Membership::Member,
+        client_id: MEMBER_CLIENT.to_owned(),
+        client_secret: ClientSecret::new(SECRET),
+        issuer: simulator.base_url.clone(),
+        authentication: ClientAuthentication::Auto,
+        algorithms: vec![SigningAlgorithm::Rs256],
+        redirect_uri: CALLBACK.to_owned(),
+        base_scope: Scope::openid(),
+        foreign_subjects: false,
+        userinfo: false,
+        cache_file: None,
+        ca_file: None,
+        leeway: Duration::from_secs(60),
+        timeouts: Timeouts::default(),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Provider::new(settings, clock).unwrap()
+}
+
+/// A grant for the ordinary person.
+async fn grant(provider: &Provider, simulator: &SimulatorHandle) -> Grant {
+    // A campus brings the browser; its own gate and ORCID have no part in this.
+    let campus = Campus::open().await;
+    let browser = campus.browser();
+    let asked: ScopeSet = "openid".parse().unwrap();
+    let query = [
+        ("client_id", MEMBER_CLIENT),
+        ("response_type", "code"),
+        ("scope", "openid"),
+        ("redirect_uri", CALLBACK),
+        ("state", "s"),
+        ("nonce", NONCE),
+    ];
+    let address = with_query(&format!("{}/oauth/authorize", simulator.base_url), &query);
+    let back = through_orcid(&browser, &address, &people::ordinary(), "Authorize access").await;
+    let proof = Proof { nonce: NONCE, pkce_verifier: VERIFIER, iss: None, asked: &asked };
+    let grant = provider.exchange(AuthorizationCode::new(parameter(&back, "code")), &proof).await.unwrap();
+    campus.close().await;
+    grant
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t61_d4_a_renewal_is_held_to_the_same_rules_and_the_same_person() {
+    let client = SimulatedClient::new(MEMBER_CLIENT, SECRET, "Renewals", true, &[CALLBACK]);
+    let simulator = Simulator::start(SimulatorSettings::on_loopback(vec![client])).await.unwrap();
+    let provider = provider(&simulator);
+    let grant = grant(&provider, &simulator).await;
+    let token = grant.refresh_token.clone().unwrap();
+    for profile in ["2026", "legacy"] {
+        for (id_token, lie, expected) in [
+            ("off", "none", None),
+            ("on", "none", None),
+            ("on", "id-token-iss-other", Some(Check::Issuer)),
+            ("on", "id-token-aud-other", Some(Check::Audience)),
+            ("on", "id-token-signature-broken", Some(Check::Signature)),
+            ("on", "id-token-alg-none", Some(Check::Algorithm)),
+            ("on", "id-token-exp-past", Some(Check::Expiry)),
+            ("on", "id-token-at-hash-other", Some(Check::AccessTokenHash)),
+            ("on", "id-token-sub-other", Some(Check::SubjectsDisagree)),
+            ("on", "id-token-sub-missing", Some(Check::Subject)),
+            ("off", "token-orcid-other", Some(Check::OtherHolder)),
+            ("off", "token-orcid-wrong", Some(Check::Subject)),
+            ("off", "token-orcid-missing", None),
+        ] {
+            for (name, value) in [("profile", profile), ("refresh-id-token", id_token), ("lie", lie)] {
+                simulator.set(name, value).await.unwrap();
+            }
+            let found = provider.refresh(&token, None, &grant.subject).await;
+            assert_eq!(found.err(), expected.map(OrcidTrouble::Lied), "{profile} {lie}");
+        }
+        simulator.reset();
+    }
+    simulator.stop().await;
+}
