@@ -76,6 +76,7 @@ fn documents_link_to_files_that_exist() {
         "docs/SECURITY.md",
         "docs/OPERATIONS.md",
         "docs/CHANGELOG.md",
+        "docs/recipes/otterwiki.md",
         "tests/README.md",
         "certs/README.md",
         "policies/README.md",

@@ -24,6 +24,7 @@ mod scripts;
 mod sessions;
 mod sign_in_attacks;
 mod step_up;
+mod strangers;
 mod streams;
 mod tickets;
 mod tls;
