@@ -4,3 +4,4 @@
 mod installed;
 mod otterwiki;
 mod samples;
+mod traffic;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 /// Distributions of the Python package index, with the versions the tests were written for.
-const PYTHON: &[&str] = &["otterwiki~=2.26", "PyJWT[crypto]~=2.10"];
+const PYTHON: &[&str] = &["aiohttp~=3.11", "otterwiki~=2.26", "PyJWT[crypto]~=2.10"];
 
 /// How long a stranger may take.
 const PATIENCE: Duration = Duration::from_secs(60);
