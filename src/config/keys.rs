@@ -83,6 +83,9 @@ pub const KEYS: &[Key] = &[
     key("clients.NAME.authentication", Kind::Text, Some("auto")),
     key("clients.NAME.algorithms", Kind::List, Some("RS256")),
     key("clients.NAME.foreign_subjects", Kind::Flag, Some("false")),
+    key("clients.NAME.subject_claim", Kind::Text, None),
+    key("clients.NAME.extra_scopes", Kind::List, None),
+    key("clients.NAME.offer_sign_out", Kind::Flag, Some("true")),
     key("clients.NAME.userinfo", Kind::Flag, Some("false")),
     key("clients.NAME.ca_file", Kind::File, None),
 ];

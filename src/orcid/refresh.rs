@@ -50,7 +50,7 @@ impl Provider {
             None => None,
         };
         // An answer that names nobody is fine; one that names somebody else ends the matter.
-        let named = self.named(claims.as_ref(), tokens.orcid.as_deref()).map_err(OrcidTrouble::Lied)?;
+        let named = self.named(claims.as_ref(), tokens.orcid.as_ref()).map_err(OrcidTrouble::Lied)?;
         if named.is_some_and(|named| named != *holder) {
             return Err(OrcidTrouble::Lied(Check::OtherHolder));
         }
