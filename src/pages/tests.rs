@@ -21,6 +21,7 @@ fn settings() -> PagesSettings {
         templates: None,
         simulated: false,
         provider_origins: vec!["https://orcid.org".into()],
+        no_orcid: false,
     }
 }
 
@@ -284,8 +285,46 @@ fn openid_and_authenticate_are_one_line() {
         needs: scope_lines(&"openid /authenticate".parse().unwrap()),
         retry: "/".into(),
         leave: None,
+        provider: ProviderView::new(crate::domain::Environment::Production, ""),
     };
     assert_eq!(html(&pages().answer(&page)).matches("<li>").count(), 1);
+}
+
+#[test]
+fn where_people_sign_in_elsewhere_no_page_speaks_of_orcid() {
+    let pages = Pages::new(PagesSettings { no_orcid: true, ..settings() }).unwrap();
+    for sample in samples::fair() {
+        let at_orcid = sample.page.provider().is_some_and(|by| by.environment != crate::domain::Environment::Other);
+        if at_orcid || matches!(sample.page, Page::SignOutAsk { .. }) || sample.name.starts_with("refused") {
+            continue;
+        }
+        let text = html(&pages.answer(&sample.page));
+        let text = text
+            .replace("orcid-help@example.edu", "")
+            .replace("Add works, affiliations", "")
+            .replace("funding and other activities to your ORCID record", "");
+        assert!(!text.contains("ORCID"), "{}", sample.name);
+    }
+    assert!(drawn(&pages, "refused").contains("Use another account"));
+    assert!(drawn(&pages, "notice-provider_unreachable").contains("The sign-in service cannot be reached"));
+    let both = super::tests::pages();
+    assert!(drawn(&both, "denied-other").contains("You were not signed in"));
+    assert!(drawn(&both, "denied").contains("Your ORCID iD was not connected"));
+    assert!(drawn(&both, "notice-provider_unreachable").contains("ORCID cannot be reached"));
+}
+
+#[test]
+fn the_page_after_a_sign_out_offers_the_providers_own_where_there_is_one() {
+    let text = drawn(&pages(), "signed-out-leave");
+    let link = "<a class=\"button\" href=\"https://login.example.edu/realms/staff/logout?client_id=gate&amp;state=x\">";
+    for part in ["You may still be signed in at <bdi>login.example.edu</bdi>", link, "Sign in again"] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    assert!(!text.contains("<form"), "form-action would stop a form on its way there");
+    let text = drawn(&pages(), "signed-out-there-too");
+    assert!(text.contains("You are signed out at <bdi>login.example.edu</bdi> too"));
+    assert!(!text.contains("You may still be signed in"));
+    assert!(!drawn(&pages(), "signed-out-everywhere").contains("too</span>"));
 }
 
 #[test]
@@ -467,6 +506,7 @@ fn a_template_that_fails_on_a_real_page_falls_back_to_ours() {
         needs: Vec::new(),
         retry: "/".into(),
         leave: None,
+        provider: ProviderView::new(crate::domain::Environment::Production, ""),
     };
     assert_eq!(html(&pages.answer(&page("Even"))), "fine");
     assert!(html(&pages.answer(&page("Odd"))).contains("Please reconsider"));
@@ -477,7 +517,7 @@ fn every_text_is_used_and_every_template_says_what_it_sees() {
     let sources: String =
         template_names().map(|name| template_source(name).unwrap()).collect::<String>() + include_str!("context.rs");
     for key in Texts::english().keys() {
-        let by_code = ["notice.", "scope.", "link."].iter().any(|start| key.starts_with(start));
+        let by_code = ["notice.", "scope.", "link.", "other."].iter().any(|start| key.starts_with(start));
         let stem = key.trim_end_matches("-plain");
         assert!(
             by_code

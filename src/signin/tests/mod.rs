@@ -163,6 +163,7 @@ impl Campus {
             vault,
             providers: Arc::new(BTreeMap::from([(orcid.settings().name.clone(), orcid)])),
             policies: Arc::new(ArcSwap::from_pointee(policies())),
+            metrics: Arc::new(Metrics::new().unwrap()),
             pages: Arc::new(Pages::new(PagesSettings::default()).unwrap()),
             assertions: Arc::new(Assertions::new(
                 "https://signin.example:8443".into(),
