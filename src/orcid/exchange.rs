@@ -3,8 +3,9 @@
 
 use super::claims::{Watch, is_subject, person_name};
 use super::client::{Attempt, Courier, TokenResponse, oidc_client};
-use super::directory::Bearer;
+use super::directory::{Bearer, Kept};
 use super::id_token::{self, Claims, Expected};
+use super::jwks::KeySet;
 use super::signed_token::{SignedToken, TokenKind};
 use super::subject::{read_claimed_id, read_id, read_subject};
 use super::trouble::{Check, Defect, Endpoint};
@@ -16,6 +17,7 @@ use crate::domain::{
 use openidconnect::core::CoreTokenType;
 use openidconnect::{OAuth2TokenResponse, PkceCodeVerifier};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What the sign-in remembers and the answer must fit.
 pub struct Proof<'a> {
@@ -67,6 +69,7 @@ impl Provider {
             question = question.set_pkce_verifier(PkceCodeVerifier::new(proof.pkce_verifier.to_owned()));
         }
         let courier = Courier::new(&self.http, Endpoint::Token);
+        let known_keys = self.directory.known_keys();
         let response = question
             .request_async(&{
                 let courier = courier.clone();
@@ -75,15 +78,19 @@ impl Provider {
             .await
             .map_err(|error| courier.trouble(error, Attempt::Exchange, &self.settings))?;
         let tokens = Tokens::read(response, self.clock.now())?;
-        self.grant(tokens, sent, proof.nonce).await
-    }
-
-    async fn grant(&self, tokens: Tokens, sent: ScopeSet, nonce: &str) -> Result<Grant, OrcidTrouble> {
         let claims = match &tokens.id_token {
-            Some(id_token) => Some(self.believe(id_token, tokens.access_token.expose(), Some(nonce)).await?),
+            Some(id_token) => {
+                let access_token = tokens.access_token.expose();
+                Some(self.believe(id_token, access_token, Some(proof.nonce), known_keys.as_ref()).await?)
+            }
             None if sent.contains(&Scope::openid()) => return Err(OrcidTrouble::Lied(Check::IdTokenMissing)),
             None => None,
         };
+        self.grant(tokens, claims, sent).await
+    }
+
+    /// Puts together what a verified answer grants, and to whom.
+    async fn grant(&self, tokens: Tokens, claims: Option<Claims>, sent: ScopeSet) -> Result<Grant, OrcidTrouble> {
         let named = self.named(claims.as_ref(), tokens.orcid.as_ref()).map_err(OrcidTrouble::Lied)?;
         let subject = match named {
             // Without an ID token the name is unsigned, but comes over TLS from the token endpoint
@@ -135,16 +142,18 @@ impl Provider {
         (!self.settings.is_orcid() && !parts.is_empty()).then(|| parts.join(" "))
     }
 
-    /// Verifies an ID token that came with `access_token`.
+    /// Verifies an ID token that came with `access_token`, in answer to a question asked when
+    /// `known_keys` were known.
     pub(super) async fn believe(
         &self,
         id_token: &str,
         access_token: &str,
         nonce: Option<&str>,
+        known_keys: Option<&Arc<Kept<KeySet>>>,
     ) -> Result<Claims, OrcidTrouble> {
         let token =
             SignedToken::read(id_token, &self.settings.algorithms, TokenKind::Id).map_err(OrcidTrouble::Lied)?;
-        self.directory.verify(&token, Bearer::Provider).await?;
+        self.directory.verify(&token, Bearer::Provider, known_keys).await?;
         let expected = Expected {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,

@@ -64,7 +64,7 @@ impl Provider {
         let token =
             SignedToken::read(text, &self.settings.algorithms, TokenKind::Logout).map_err(OrcidTrouble::Lied)?;
         let claimed = self.claimed(&token).map_err(OrcidTrouble::Lied)?;
-        self.directory.verify(&token, Bearer::Stranger).await?;
+        self.directory.verify(&token, Bearer::Stranger, None).await?;
         Ok(claimed)
     }
 

@@ -2,8 +2,9 @@
 //! `orcid.md` §1.5). Called by `exchange` after the ID token has been believed.
 
 use super::claims::{OneOrMany, person_name};
-use super::directory::Bearer;
+use super::directory::{Bearer, Kept};
 use super::http_client::Answer;
+use super::jwks::KeySet;
 use super::signed_token::{SignedToken, TokenKind};
 use super::subject::read_subject;
 use super::trouble::{BadMetadata, Check, Defect, Endpoint};
@@ -13,6 +14,7 @@ use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use http::{Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The names a person has made public; ORCID sends `null` for the others.
 #[derive(Default)]
@@ -55,11 +57,12 @@ impl Provider {
             .header(ACCEPT, HeaderValue::from_static("application/json, application/jwt;q=0.5"))
             .body(Vec::new())
             .map_err(|_| malformed)?;
+        let known_keys = self.directory.known_keys();
         let answer = self.http.send(endpoint, request).await?;
         if answer.status != StatusCode::OK {
             return Err(OrcidTrouble::Refused { endpoint, status: answer.status.as_u16(), error: "other" });
         }
-        let sent = self.read_userinfo(&answer).await?;
+        let sent = self.read_userinfo(&answer, known_keys.as_ref()).await?;
         let named = sent.sub.as_deref().ok_or(OrcidTrouble::Lied(Check::SubjectsDisagree))?;
         let same = match (&self.settings.subject_claim, known_as) {
             // `sub` is no iD here, so there is only one way to write it.
@@ -77,7 +80,11 @@ impl Provider {
     }
 
     /// JSON, or JSON in a signed token, as the client's registration says (Core §5.3.2).
-    async fn read_userinfo(&self, answer: &Answer) -> Result<RawUserinfo, OrcidTrouble> {
+    async fn read_userinfo(
+        &self,
+        answer: &Answer,
+        asked_with: Option<&Arc<Kept<KeySet>>>,
+    ) -> Result<RawUserinfo, OrcidTrouble> {
         let endpoint = Endpoint::Userinfo;
         let malformed = OrcidTrouble::Unusable { endpoint, defect: Defect::Malformed };
         if answer.media_type() != "application/jwt" {
@@ -87,7 +94,7 @@ impl Provider {
         let text = std::str::from_utf8(&answer.body).map_err(|_| malformed)?;
         let token = SignedToken::read(text.trim(), &self.settings.algorithms, TokenKind::Userinfo)
             .map_err(OrcidTrouble::Lied)?;
-        self.directory.verify(&token, Bearer::Provider).await?;
+        self.directory.verify(&token, Bearer::Provider, asked_with).await?;
         let sent: RawUserinfo = token.payload().map_err(OrcidTrouble::Lied)?;
         if sent.iss.as_ref().is_some_and(|issuer| *issuer != self.settings.issuer) {
             return Err(OrcidTrouble::Lied(Check::Issuer));

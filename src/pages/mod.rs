@@ -10,6 +10,8 @@ mod folder;
 mod headers;
 mod notice;
 mod page;
+#[cfg(test)]
+mod provider_tests;
 mod templates;
 #[cfg(test)]
 mod tests;

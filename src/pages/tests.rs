@@ -10,7 +10,7 @@ use http::header::{
 use std::collections::BTreeSet;
 use std::fs;
 
-fn settings() -> PagesSettings {
+pub(super) fn settings() -> PagesSettings {
     PagesSettings {
         organisation: Organisation {
             name: "University of Somewhere".into(),
@@ -25,7 +25,7 @@ fn settings() -> PagesSettings {
     }
 }
 
-fn pages() -> Pages {
+pub(super) fn pages() -> Pages {
     Pages::new(settings()).unwrap()
 }
 
@@ -37,11 +37,11 @@ fn with_files(files: &[(&str, &str)]) -> Result<Pages, Vec<Problem>> {
     Pages::new(PagesSettings { templates: Some(folder.path().to_owned()), ..settings() })
 }
 
-fn html(answer: &Response<Bytes>) -> String {
+pub(super) fn html(answer: &Response<Bytes>) -> String {
     String::from_utf8(answer.body().to_vec()).unwrap()
 }
 
-fn drawn(pages: &Pages, name: &str) -> String {
+pub(super) fn drawn(pages: &Pages, name: &str) -> String {
     let sample = samples::all().into_iter().find(|sample| sample.name == name).unwrap_or_else(|| panic!("{name}"));
     html(&pages.answer(&sample.page))
 }
@@ -288,43 +288,6 @@ fn openid_and_authenticate_are_one_line() {
         provider: ProviderView::new(crate::domain::Environment::Production, ""),
     };
     assert_eq!(html(&pages().answer(&page)).matches("<li>").count(), 1);
-}
-
-#[test]
-fn where_people_sign_in_elsewhere_no_page_speaks_of_orcid() {
-    let pages = Pages::new(PagesSettings { no_orcid: true, ..settings() }).unwrap();
-    for sample in samples::fair() {
-        let at_orcid = sample.page.provider().is_some_and(|by| by.environment != crate::domain::Environment::Other);
-        if at_orcid || matches!(sample.page, Page::SignOutAsk { .. }) || sample.name.starts_with("refused") {
-            continue;
-        }
-        let text = html(&pages.answer(&sample.page));
-        let text = text
-            .replace("orcid-help@example.edu", "")
-            .replace("Add works, affiliations", "")
-            .replace("funding and other activities to your ORCID record", "");
-        assert!(!text.contains("ORCID"), "{}", sample.name);
-    }
-    assert!(drawn(&pages, "refused").contains("Use another account"));
-    assert!(drawn(&pages, "notice-provider_unreachable").contains("The sign-in service cannot be reached"));
-    let both = super::tests::pages();
-    assert!(drawn(&both, "denied-other").contains("You were not signed in"));
-    assert!(drawn(&both, "denied").contains("Your ORCID iD was not connected"));
-    assert!(drawn(&both, "notice-provider_unreachable").contains("ORCID cannot be reached"));
-}
-
-#[test]
-fn the_page_after_a_sign_out_offers_the_providers_own_where_there_is_one() {
-    let text = drawn(&pages(), "signed-out-leave");
-    let link = "<a class=\"button\" href=\"https://login.example.edu/realms/staff/logout?client_id=gate&amp;state=x\">";
-    for part in ["You may still be signed in at <bdi>login.example.edu</bdi>", link, "Sign in again"] {
-        assert!(text.contains(part), "{part}:\n{text}");
-    }
-    assert!(!text.contains("<form"), "form-action would stop a form on its way there");
-    let text = drawn(&pages(), "signed-out-there-too");
-    assert!(text.contains("You are signed out at <bdi>login.example.edu</bdi> too"));
-    assert!(!text.contains("You may still be signed in"));
-    assert!(!drawn(&pages(), "signed-out-everywhere").contains("too</span>"));
 }
 
 #[test]

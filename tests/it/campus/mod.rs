@@ -162,6 +162,7 @@ pub struct Builder {
     apps: Vec<String>,
     extra: String,
     replaced: Vec<(String, String)>,
+    client: Option<String>,
     clock: Option<Arc<StoppedClock>>,
 }
 
@@ -173,6 +174,7 @@ impl Default for Builder {
             apps: vec!["library".to_owned(), "repository".to_owned()],
             extra: String::new(),
             replaced: Vec::new(),
+            client: None,
             clock: None,
         }
     }
@@ -197,6 +199,12 @@ impl Builder {
     /// Replaces a text of the configuration, such as `drain = "2s"`.
     pub fn replace(mut self, from: &str, to: &str) -> Self {
         self.replaced.push((from.to_owned(), to.to_owned()));
+        self
+    }
+
+    /// Describes the client `campus` by these lines instead, for a provider other than the simulator.
+    pub fn client(mut self, lines: &str) -> Self {
+        self.client = Some(lines.to_owned());
         self
     }
 
@@ -247,7 +255,13 @@ impl Builder {
         }
         vault::generate_key_file(&folder.join("keys"), &SystemClock, &SystemChance::default())
             .expect("keys can be made");
-        let mut text = CONFIGURATION
+        let mut text = CONFIGURATION.to_owned();
+        if let Some(client) = &self.client {
+            let table = text.find("[clients.campus]").expect("the configuration describes the client last");
+            text.truncate(table);
+            text.push_str(&format!("[clients.campus]\n{client}\n"));
+        }
+        let mut text = text
             .replace("{client_id}", MEMBER_CLIENT)
             .replace("{client_secret}", CLIENT_SECRET)
             .replace("{issuer}", issuer);
