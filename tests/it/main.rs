@@ -19,6 +19,7 @@ mod limits;
 mod outage;
 mod parallel;
 mod parser_corpus;
+mod providers;
 mod return_targets;
 mod scripts;
 mod sessions;
