@@ -14,7 +14,7 @@ pub use fault::StartFault;
 use crate::assertion::Assertions;
 use crate::config::{self, Settings};
 use crate::domain::return_to::origin;
-use crate::domain::{Chance, Clock, SystemChance, SystemClock};
+use crate::domain::{Chance, Clock, Environment, SystemChance, SystemClock};
 use crate::metrics::Metrics;
 use crate::ops;
 use crate::pages::{Organisation, Pages, PagesSettings};
@@ -235,6 +235,7 @@ impl Parts<'_> {
             policies: policies.clone(),
             pages: pages.clone(),
             assertions: assertions.clone(),
+            metrics: metrics.clone(),
             clock: self.clock.clone(),
             chance: self.chance.clone(),
         });
@@ -267,6 +268,7 @@ impl Parts<'_> {
             },
             templates: self.settings.pages.templates.clone(),
             simulated: self.settings.simulated(),
+            no_orcid: providers.values().all(|provider| provider.settings().environment == Environment::Other),
             provider_origins: providers
                 .values()
                 .filter_map(|provider| origin_of(&provider.settings().issuer))

@@ -15,6 +15,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("lychgate_store_healthy", "1 while the vault can be read and written, else 0"),
     ("lychgate_certificate_expiry_seconds", "End of validity of each certificate, seconds since 1970"),
     ("lychgate_reload_failures_total", "Changes on disk that were refused, by kind"),
+    ("lychgate_provider_sign_outs_total", "Logout tokens brought by providers, by client and by outcome"),
     ("lychgate_simulated", "1 when sign-ins are simulated, else 0"),
 ];
 
@@ -31,6 +32,7 @@ pub struct Metrics {
     pub store_healthy: IntGauge,
     pub certificate_expiry: IntGaugeVec,
     pub reload_failures: IntCounterVec,
+    pub provider_sign_outs: IntCounterVec,
     pub simulated: IntGauge,
 }
 
@@ -53,10 +55,14 @@ impl Metrics {
             store_healthy: IntGauge::with_opts(options("lychgate_store_healthy"))?,
             certificate_expiry: IntGaugeVec::new(options("lychgate_certificate_expiry_seconds"), &["names"])?,
             reload_failures: IntCounterVec::new(options("lychgate_reload_failures_total"), &["kind"])?,
+            provider_sign_outs: IntCounterVec::new(
+                options("lychgate_provider_sign_outs_total"),
+                &["client", "outcome"],
+            )?,
             simulated: IntGauge::with_opts(options("lychgate_simulated"))?,
             registry,
         };
-        let all: [Box<dyn prometheus::core::Collector>; 11] = [
+        let all: [Box<dyn prometheus::core::Collector>; 12] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.identity_claims.clone()),
             Box::new(metrics.failures.clone()),
@@ -67,6 +73,7 @@ impl Metrics {
             Box::new(metrics.store_healthy.clone()),
             Box::new(metrics.certificate_expiry.clone()),
             Box::new(metrics.reload_failures.clone()),
+            Box::new(metrics.provider_sign_outs.clone()),
             Box::new(metrics.simulated.clone()),
         ];
         for collector in all {
@@ -94,6 +101,7 @@ mod tests {
         metrics.failures.with_label_values(&["upstream"]).inc();
         metrics.certificate_expiry.with_label_values(&["a.example"]).set(1);
         metrics.reload_failures.with_label_values(&["certificates"]).inc();
+        metrics.provider_sign_outs.with_label_values(&["campus", "ended"]).inc();
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         for (name, help) in NAMES {
             assert!(text.contains(&format!("# HELP {name} {help}")), "{name} missing in\n{text}");

@@ -2,9 +2,9 @@
 
 use super::StartFault;
 use crate::config::{self, Settings};
-use crate::domain::{ClientName, Clock};
+use crate::domain::{ClientName, Clock, Environment};
 use crate::orcid::{ClientAuthentication, Provider, ProviderSettings, SigningAlgorithm, Timeouts};
-use crate::signin::callback_url;
+use crate::signin::{back_channel_url, callback_url, sign_out_return_url};
 use crate::tokens::Providers;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,14 @@ pub(super) fn build(settings: &Settings, public_port: u16, clock: &Arc<dyn Clock
             redirect_uri = %provider.settings().redirect_uri,
             "register this redirect URI for the client"
         );
+        if client.environment == Environment::Other {
+            tracing::info!(
+                client = %name,
+                post_logout_redirect_uri = %sign_out_return_url(&settings.gate.sign_in_host, public_port),
+                backchannel_logout_uri = %back_channel_url(&settings.gate.sign_in_host, public_port, name),
+                "and these, if the provider has such things"
+            );
+        }
         providers.insert(name.clone(), provider);
     }
     Ok(providers)
@@ -58,6 +66,9 @@ fn provider_settings(
         redirect_uri: callback_url(&settings.gate.sign_in_host, public_port, name),
         base_scope: client.base_scope.clone(),
         foreign_subjects: client.foreign_subjects,
+        subject_claim: client.subject_claim.clone(),
+        extra_scopes: client.extra_scopes.clone(),
+        offer_sign_out: client.offer_sign_out,
         userinfo: client.userinfo,
         cache_file: Some(settings.state.directory.join(format!("discovery-{name}.json"))),
         ca_file: client.ca_file.clone(),

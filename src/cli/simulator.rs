@@ -24,7 +24,7 @@ const EXAMPLES: &str = "Examples:
   lychgate simulator --set profile=legacy --lie id-token-nonce-other --control 127.0.0.1:0";
 
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = everything())]
+#[command(after_help = names())]
 pub(super) struct Arguments {
     /// A loopback address; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:9400")]
@@ -50,13 +50,16 @@ pub(super) struct Arguments {
     /// How others reach it, which is also the issuer, such as https://orcid.localhost:{port}
     #[arg(long, value_name = "URL")]
     public_base: Option<String>,
-    /// Set a switch (may be repeated); --help lists them
+    /// Set a switch (may be repeated)
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Tell a lie (may be repeated); --lies lists them
+    /// Tell a lie (may be repeated)
     #[arg(long, value_name = "NAME")]
     lie: Vec<String>,
-    /// Print every lie, what it is about and what to make of it, and end
+    /// Print every switch with its values, and end
+    #[arg(long)]
+    switches: bool,
+    /// Print every lie with what to make of it, and end
     #[arg(long)]
     lies: bool,
     /// Let programs change switches while it runs, at this loopback address, with a token
@@ -71,8 +74,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    if arguments.switches {
+        list_switches();
+    }
     if arguments.lies {
         list_lies();
+    }
+    if arguments.switches || arguments.lies {
         return Ok(Answer::Fine);
     }
     log::start(&arguments.log, false)?;
@@ -100,29 +108,43 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     })
 }
 
-/// What `--help` says beyond `-h`: every switch and the names of all lies.
-fn everything() -> String {
-    let mut text = format!("{EXAMPLES}\n\nSwitches (--set NAME=VALUE), the usual value first:\n");
-    for view in Switches::default().table() {
-        let choices = if view.name.starts_with("answer.") && view.name != "answer.discovery" {
-            "as answer.discovery".to_owned()
-        } else {
-            view.choices
-        };
-        text.push_str(&format!("  {}={}\n      {}; {choices}\n", view.name, view.usual, view.about));
-    }
-    text.push_str("\nLies (--lie NAME; --lies says what each is about):\n");
-    let mut line = String::new();
+/// The names of all switches and kinds of lies, for the end of `--help`.
+fn names() -> String {
+    let switches: Vec<String> = Switches::default().table().into_iter().map(|view| view.name).collect();
+    let mut kinds: Vec<String> = Vec::new();
     for lie in lies() {
-        if line.len() + lie.name.len() > 96 {
-            text.push_str(&format!("  {line}\n"));
-            line.clear();
+        let kind = ["id-token", "callback", "discovery", "keys", "token", "userinfo"].into_iter();
+        let kind = kind.filter(|kind| lie.name.starts_with(kind)).max_by_key(|kind| kind.len()).unwrap_or(lie.name);
+        let kind = format!("{kind}-…");
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
         }
-        line.push_str(lie.name);
-        line.push(' ');
     }
-    text.push_str(&format!("  {line}"));
-    text
+    let (switches, kinds) = (wrapped(&switches), wrapped(&kinds));
+    format!(
+        "{EXAMPLES}\n\nSwitches (--switches explains them):\n{switches}\nLies (--lies names all {}):\n{kinds}",
+        lies().count()
+    )
+}
+
+/// Words in lines that fit a terminal.
+fn wrapped(words: &[String]) -> String {
+    let mut lines = vec![String::from(" ")];
+    for word in words {
+        if let Some(line) = lines.last_mut().filter(|line| line.len() + word.len() < 96) {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(format!("  {word}"));
+        }
+    }
+    lines.join("\n")
+}
+
+fn list_switches() {
+    for view in Switches::default().table() {
+        report::line(format_args!("{}={}\n    {}: {}", view.name, view.usual, view.about, view.choices));
+    }
 }
 
 fn list_lies() {

@@ -3,7 +3,7 @@
 use super::secrets;
 use super::settings::{ClientAuthentication, ClientSettings, SigningAlgorithm};
 use super::take::Take;
-use crate::domain::{ClientName, ClientSecret, Environment, Membership, Problem, Scope};
+use crate::domain::{ClientName, ClientSecret, Environment, Membership, Problem, Scope, ScopeSet};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -83,10 +83,9 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
     let authentication = take.choice(&at("authentication"), &words);
     let algorithms = algorithms(take, &at("algorithms"), environment);
     let foreign_subjects = take.flag(&at("foreign_subjects"));
-    if foreign_subjects && environment.is_some_and(|environment| environment != Environment::Other) {
-        let problem = Problem::error("ORCID knows people by their iDs alone");
-        take.complain(&at("foreign_subjects"), problem.expected("environment = \"other\", or no such key"));
-    }
+    let subject_claim = subject_claim(take, &at("subject_claim"), foreign_subjects);
+    let extra_scopes = extra_scopes(take, &at("extra_scopes"));
+    complain_of_strangers_keys(take, environment, &at);
     let userinfo = take.flag(&at("userinfo"));
     let ca_file = take.path(&at("ca_file"));
     if let Some(path) = &ca_file
@@ -107,11 +106,66 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
         authentication: authentication?,
         algorithms: algorithms?,
         foreign_subjects,
+        subject_claim,
+        extra_scopes: extra_scopes?,
+        offer_sign_out: take.flag(&at("offer_sign_out")),
         userinfo,
         ca_file,
         connect_timeout: connect_timeout?,
         timeout: timeout?,
     })
+}
+
+/// ORCID knows people by their iDs alone, has its own scopes, and no sign-out to send anybody to.
+fn complain_of_strangers_keys(take: &Take<'_>, environment: Option<Environment>, at: &dyn Fn(&str) -> String) {
+    if environment.is_none_or(|environment| environment == Environment::Other) {
+        return;
+    }
+    for (name, why) in [
+        ("foreign_subjects", "ORCID knows people by their iDs alone"),
+        ("subject_claim", "ORCID names the iD in `sub`, and nowhere else"),
+        ("extra_scopes", "ORCID's scopes are asked for by the rules that need them"),
+        ("offer_sign_out", "ORCID has no sign-out to send anybody to"),
+    ] {
+        let unset = name == "foreign_subjects" && !take.flag(&at(name));
+        if take.is_set(&at(name)) && !unset {
+            take.complain(&at(name), Problem::error(why).expected("environment = \"other\", or no such key"));
+        }
+    }
+}
+
+/// The claim of the id_token that holds the iD.
+fn subject_claim(take: &Take<'_>, key: &str, foreign_subjects: bool) -> Option<String> {
+    let claim = take.is_set(key).then(|| take.text(key)).flatten()?;
+    // These are read for what they are, and hold no iD.
+    const OTHERS: [&str; 9] = ["sub", "iss", "aud", "azp", "exp", "iat", "nbf", "nonce", "sid"];
+    if OTHERS.contains(&claim.as_str()) || claim.len() > 128 {
+        let problem = Problem::error("this is not a claim that holds an ORCID iD beside `sub`");
+        take.complain(key, problem.expected("such as \"orcid\" or \"eduPersonOrcid\""));
+        return None;
+    }
+    if foreign_subjects {
+        let problem = Problem::error("with `subject_claim` everybody has an iD, so `foreign_subjects` has no use");
+        take.complain(key, problem.remedy("remove one of the two"));
+    }
+    Some(claim)
+}
+
+fn extra_scopes(take: &Take<'_>, key: &str) -> Option<ScopeSet> {
+    if !take.is_set(key) {
+        return Some(ScopeSet::default());
+    }
+    let mut scopes = ScopeSet::default();
+    for word in take.list(key)? {
+        match word.parse::<Scope>() {
+            Ok(scope) => scopes.insert(scope),
+            Err(bad) => {
+                take.complain(key, Problem::error(bad.to_string()).expected("such as [\"profile\"]"));
+                return None;
+            }
+        }
+    }
+    Some(scopes)
 }
 
 /// From `secret`, `secret_file` or `credential`; the environment wins over the file.

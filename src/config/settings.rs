@@ -1,7 +1,7 @@
 //! [`Settings`]: the configuration as needed, parsed and checked. `app` hands each floor its own part;
 //! nothing below takes the whole.
 
-use crate::domain::{ClientName, ClientSecret, Environment, Host, Membership, Scope};
+use crate::domain::{ClientName, ClientSecret, Environment, Host, Membership, Scope, ScopeSet};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -197,6 +197,12 @@ pub struct ClientSettings {
     pub algorithms: Vec<SigningAlgorithm>,
     /// Subjects that are no ORCID iDs are taken; environment `other` alone.
     pub foreign_subjects: bool,
+    /// The claim that holds the iD, where that is not `sub`; environment `other` alone.
+    pub subject_claim: Option<String>,
+    /// Asked for at every sign-in besides the base scope; environment `other` alone.
+    pub extra_scopes: ScopeSet,
+    /// Whether people who sign out are shown the provider's own sign-out.
+    pub offer_sign_out: bool,
     pub userinfo: bool,
     pub ca_file: Option<PathBuf>,
     /// For a TCP connection to the provider.

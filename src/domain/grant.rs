@@ -16,4 +16,16 @@ pub struct Grant {
     pub refresh_token: Option<RefreshToken>,
     /// Absolute, 64-bit; `None` when the provider named no lifetime.
     pub expires: Option<UnixTime>,
+    /// `None` at ORCID, which never says that somebody signed out there.
+    pub at_provider: Option<ProviderSession>,
+}
+
+/// What a provider calls a sign-in, and will call it when it says that the person signed out
+/// (OpenID Connect Back-Channel Logout §2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderSession {
+    /// The id_token's `sub`, as sent.
+    pub subject: String,
+    /// The id_token's `sid`: the provider's session in one browser.
+    pub sid: Option<String>,
 }

@@ -19,7 +19,7 @@ pub mod token;
 pub use chance::{Chance, SystemChance};
 pub use client::{ClientName, Environment, Membership};
 pub use clock::{Clock, StoppedClock, SystemClock, UnixTime};
-pub use grant::Grant;
+pub use grant::{Grant, ProviderSession};
 pub use host::Host;
 pub use identity::{Identity, Mfa, Subject};
 pub use incident::IncidentId;

@@ -30,7 +30,7 @@ pub(super) struct Further {
     #[serde(default)]
     pub(super) raw_id_token: Option<String>,
     #[serde(default)]
-    pub(super) orcid: Option<String>,
+    pub(super) orcid: Option<Value>,
     #[serde(default)]
     pub(super) name: Option<Value>,
 }
@@ -211,6 +211,22 @@ impl Courier {
     }
 }
 
+/// A lifetime that some providers write as a text or with a fraction; others are left as they are, for
+/// the library to refuse.
+fn whole_seconds(value: Value) -> Value {
+    let seconds = match &value {
+        Value::String(text) => text.parse::<u64>().ok(),
+        Value::Number(number) if number.as_u64().is_none() => {
+            let seconds = number.as_f64().filter(|seconds| (0.0..4e9).contains(seconds));
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked above")]
+            let whole = seconds.map(|seconds| seconds as u64);
+            whole
+        }
+        _ => None,
+    };
+    seconds.map_or(value, Value::from)
+}
+
 /// Hands the library only the members we mean to read, the ID token under its other name.
 fn for_the_library(answer: Answer) -> HttpResponse {
     let mut body = answer.body;
@@ -229,6 +245,7 @@ fn for_the_library(answer: Answer) -> HttpResponse {
             ("name", "name"),
         ] {
             if let Some(value) = sent.remove(theirs) {
+                let value = if theirs == "expires_in" { whole_seconds(value) } else { value };
                 kept.insert(ours.to_owned(), value);
             }
         }

@@ -5,9 +5,9 @@ use super::OrcidTrouble;
 use super::cache_file::{CacheFile, Entry};
 use super::endpoints::{Endpoints, discovery_url};
 use super::http_client::{Answer, HttpClient};
-use super::id_token::SignedToken;
 use super::jwks::{KeySet, NotVerified};
 use super::settings::ProviderSettings;
+use super::signed_token::SignedToken;
 use super::trouble::{Check, Defect, Endpoint};
 use crate::domain::{Clock, UnixTime};
 use arc_swap::ArcSwapOption;
@@ -27,6 +27,16 @@ const RETRY_WITH_OLD: Duration = Duration::from_secs(30);
 
 /// An unknown key id makes one more fetch, at most this often: a thousand invented ids are one request (T57).
 const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(60);
+
+/// Who brought a token whose key is not known. What strangers send must not use up the one fetch that a
+/// sign-in may need after a rotation, so each has one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bearer {
+    /// The provider, in answer to a question of ours.
+    Provider,
+    /// Anybody.
+    Stranger,
+}
 
 /// Something fetched, with its document for the disk.
 #[derive(Debug)]
@@ -52,6 +62,7 @@ struct Shelf<T> {
 struct Flight {
     failed: Option<(UnixTime, OrcidTrouble)>,
     unknown_key: Option<UnixTime>,
+    unknown_to_strangers: Option<UnixTime>,
 }
 
 impl<T> Shelf<T> {
@@ -94,21 +105,44 @@ impl Directory {
         self.look_up(&self.endpoints, || self.fetch_endpoints()).await
     }
 
+    /// The endpoints as far as they are known by now, be they stale; asks nobody.
+    pub(super) fn known_endpoints(&self) -> Option<Arc<Kept<Endpoints>>> {
+        self.endpoints.present.load_full()
+    }
+
     /// The provider's keys, likewise.
     async fn keys(&self) -> Result<Arc<Kept<KeySet>>, OrcidTrouble> {
         self.read_disk().await;
         self.look_up(&self.keys, || self.fetch_keys()).await
     }
 
-    /// Verifies a token's signature, fetching the keys again once if none answers to it.
-    pub(super) async fn verify(&self, token: &SignedToken<'_>) -> Result<(), OrcidTrouble> {
+    /// The keys as far as they are known by now; to be remembered by whoever asks the provider something,
+    /// for [`Directory::verify`].
+    pub(super) fn known_keys(&self) -> Option<Arc<Kept<KeySet>>> {
+        self.keys.present.load_full()
+    }
+
+    /// Verifies a token's signature, fetching the keys again once if none answers to it. `asked_with` are
+    /// the keys known when the question was asked that the token answers: they count too, or of two
+    /// sign-ins at the moment of a rotation the quicker one's fetch would spoil the other's.
+    pub(super) async fn verify(
+        &self,
+        token: &SignedToken<'_>,
+        from: Bearer,
+        asked_with: Option<&Arc<Kept<KeySet>>>,
+    ) -> Result<(), OrcidTrouble> {
         let seen = self.keys().await?;
         match token.verify(&seen.value) {
             Ok(()) => return Ok(()),
             Err(NotVerified::Wrong) => return Err(OrcidTrouble::Lied(Check::Signature)),
             Err(NotVerified::NoKey) => {}
         }
-        let Some(newer) = self.keys_after(&seen).await? else { return Err(OrcidTrouble::Lied(Check::UnknownKey)) };
+        if asked_with.is_some_and(|known| token.verify(&known.value).is_ok()) {
+            return Ok(());
+        }
+        let Some(newer) = self.keys_after(&seen, from).await? else {
+            return Err(OrcidTrouble::Lied(Check::UnknownKey));
+        };
         token.verify(&newer.value).map_err(|why| {
             OrcidTrouble::Lied(match why {
                 NotVerified::Wrong => Check::Signature,
@@ -119,7 +153,11 @@ impl Directory {
 
     /// Keys newer than `seen`: what another task has fetched meanwhile, or one fetch, or nothing
     /// because that was done within the last minute.
-    async fn keys_after(&self, seen: &Arc<Kept<KeySet>>) -> Result<Option<Arc<Kept<KeySet>>>, OrcidTrouble> {
+    async fn keys_after(
+        &self,
+        seen: &Arc<Kept<KeySet>>,
+        from: Bearer,
+    ) -> Result<Option<Arc<Kept<KeySet>>>, OrcidTrouble> {
         let mut flight = self.keys.flight.lock().await;
         if let Some(present) = self.keys.present.load_full()
             && !Arc::ptr_eq(&present, seen)
@@ -127,11 +165,15 @@ impl Directory {
             return Ok(Some(present));
         }
         let now = self.clock.now();
-        if flight.unknown_key.is_some_and(|last| is_within(last, now, UNKNOWN_KEY_PAUSE)) {
+        let last = match from {
+            Bearer::Provider => &mut flight.unknown_key,
+            Bearer::Stranger => &mut flight.unknown_to_strangers,
+        };
+        if last.is_some_and(|last| is_within(last, now, UNKNOWN_KEY_PAUSE)) {
             return Ok(None);
         }
         // Marked before the fetch: a caller that goes away half-way has used the minute up.
-        flight.unknown_key = Some(now);
+        *last = Some(now);
         let kept = Arc::new(self.fetch_keys().await?);
         self.keys.present.store(Some(kept.clone()));
         self.write_disk().await;

@@ -1,46 +1,34 @@
 //! [`Endpoints`]: a discovery document that has been checked (OpenID Connect Discovery §3, §4.3).
-//! `directory` reads one; authorization, exchange, userinfo and revocation take their addresses here.
+//! `directory` reads one; authorization, exchange, userinfo, revocation and sign-out take their addresses here.
 
 use super::OrcidTrouble;
 use super::http_client::is_loopback_http;
 use super::settings::{ClientAuthentication, ProviderSettings};
 use super::trouble::{BadMetadata, Defect, Endpoint};
-use openidconnect::core::{
-    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
-    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
-    CoreSubjectIdentifierType,
-};
-use openidconnect::{AdditionalProviderMetadata, AuthType, AuthUrl, ProviderMetadata, TokenUrl};
-use serde::{Deserialize, Serialize};
+use openidconnect::{AuthType, AuthUrl, TokenUrl};
+use serde::Deserialize;
 use url::Url;
 
-/// What we read beyond the library's own list: RFC 8414 (revocation, PKCE) and RFC 9207 (`iss`).
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-struct FurtherMetadata {
-    #[serde(default)]
+/// What is read of a document, and nothing else: whatever a provider writes into the members we do not
+/// use, aliases for mutual TLS among them, must not keep anybody from signing in (`attacks.md` D6).
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: Option<String>,
+    jwks_uri: String,
+    response_types_supported: Vec<String>,
+    userinfo_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// RFC 8414 §2.
     revocation_endpoint: Option<String>,
-    #[serde(default)]
+    /// RFC 8414 §2.
     code_challenge_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
+    /// RFC 9207 §3.
     authorization_response_iss_parameter_supported: Option<bool>,
+    /// RP-Initiated Logout §2.1.
+    end_session_endpoint: Option<String>,
 }
-
-impl AdditionalProviderMetadata for FurtherMetadata {}
-
-type Metadata = ProviderMetadata<
-    FurtherMetadata,
-    CoreAuthDisplay,
-    CoreClientAuthMethod,
-    CoreClaimName,
-    CoreClaimType,
-    CoreGrantType,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm,
-    CoreJsonWebKey,
-    CoreResponseMode,
-    CoreResponseType,
-    CoreSubjectIdentifierType,
->;
 
 /// A provider's addresses and abilities, as believed.
 #[derive(Clone, Debug)]
@@ -56,6 +44,8 @@ pub(super) struct Endpoints {
     /// The provider promises `iss` in its answers (RFC 9207 §3; T41).
     pub(super) names_issuer: bool,
     pub(super) authentication: AuthType,
+    /// Where people sign out at the provider.
+    pub(super) end_session: Option<Url>,
 }
 
 /// Where an issuer publishes its document (OpenID Connect Discovery §4.1).
@@ -68,76 +58,65 @@ impl Endpoints {
     /// Reads and checks a document for the provider of `settings` (T62).
     pub(super) fn read(document: &[u8], settings: &ProviderSettings) -> Result<Self, OrcidTrouble> {
         let malformed = OrcidTrouble::Unusable { endpoint: Endpoint::Discovery, defect: Defect::Malformed };
-        let metadata: Metadata = serde_json::from_slice(document).map_err(|_| malformed)?;
-        Self::check(&metadata, settings).map_err(OrcidTrouble::Metadata)
+        let document: Document = serde_json::from_slice(document).map_err(|_| malformed)?;
+        Self::check(&document, settings).map_err(OrcidTrouble::Metadata)
     }
 
-    fn check(metadata: &Metadata, settings: &ProviderSettings) -> Result<Self, BadMetadata> {
+    fn check(document: &Document, settings: &ProviderSettings) -> Result<Self, BadMetadata> {
         // Byte for byte: a trailing slash is another issuer. This is what makes mixing up providers
         // (RFC 9700 §4.4) and a document copied from elsewhere fail.
-        if metadata.issuer().as_str() != settings.issuer {
+        if document.issuer != settings.issuer {
             return Err(BadMetadata::Issuer);
         }
-        let issuer = metadata.issuer().url();
-        let fits = |url: &Url| check_address(url, issuer, settings);
-        let offers_code = metadata
-            .response_types_supported()
-            .iter()
-            .any(|types| matches!(types.as_slice(), [CoreResponseType::Code]));
-        if !offers_code {
+        let issuer = Url::parse(&document.issuer).map_err(|_| BadMetadata::Issuer)?;
+        let fitting = |address: &str| -> Result<Url, BadMetadata> {
+            let url = Url::parse(address).map_err(|_| BadMetadata::Address)?;
+            check_address(&url, &issuer, settings)?;
+            Ok(url)
+        };
+        if !document.response_types_supported.iter().any(|types| types == "code") {
             return Err(BadMetadata::NoCodeFlow);
         }
-        fits(metadata.authorization_endpoint().url())?;
-        let token = metadata.token_endpoint().cloned().ok_or(BadMetadata::NoTokenEndpoint)?;
-        fits(token.url())?;
-        fits(metadata.jwks_uri().url())?;
-        let userinfo = metadata.userinfo_endpoint().map(|address| address.url().clone());
-        if let Some(url) = &userinfo {
-            fits(url)?;
-        } else if settings.userinfo {
+        let token = document.token_endpoint.as_deref().ok_or(BadMetadata::NoTokenEndpoint)?;
+        if settings.userinfo && document.userinfo_endpoint.is_none() {
             return Err(BadMetadata::NoUserinfoEndpoint);
         }
-        let further = metadata.additional_metadata();
-        let revocation = revocation(further, settings)?;
-        if let Some(url) = &revocation {
-            fits(url)?;
-        }
-        let challenge_methods = further.code_challenge_methods_supported.as_deref().unwrap_or_default();
+        let challenge_methods = document.code_challenge_methods_supported.as_deref().unwrap_or_default();
+        // An ORCID has no such address (`orcid.md` §1.2); its page says so.
+        let end_session = document.end_session_endpoint.as_deref().filter(|_| !settings.is_orcid());
         Ok(Self {
-            authorization: metadata.authorization_endpoint().clone(),
-            token,
-            keys: metadata.jwks_uri().url().clone(),
-            userinfo,
-            revocation,
+            authorization: AuthUrl::from_url(fitting(&document.authorization_endpoint)?),
+            token: TokenUrl::from_url(fitting(token)?),
+            keys: fitting(&document.jwks_uri)?,
+            userinfo: document.userinfo_endpoint.as_deref().map(fitting).transpose()?,
+            revocation: revocation(document, settings).as_deref().map(fitting).transpose()?,
             pkce: challenge_methods.iter().any(|method| method == "S256"),
-            names_issuer: further.authorization_response_iss_parameter_supported == Some(true),
-            authentication: authentication(metadata, settings),
+            names_issuer: document.authorization_response_iss_parameter_supported == Some(true),
+            authentication: authentication(document, settings)?,
+            end_session: end_session.map(fitting).transpose()?,
         })
     }
 }
 
 /// ORCID's document does not name its revocation endpoint (`orcid.md` §1.2); its address is known (§5.2).
-fn revocation(further: &FurtherMetadata, settings: &ProviderSettings) -> Result<Option<Url>, BadMetadata> {
-    let address = match &further.revocation_endpoint {
-        Some(address) => address.clone(),
-        None if settings.is_orcid() => format!("{}/oauth/revoke", settings.issuer.trim_end_matches('/')),
-        None => return Ok(None),
-    };
-    Url::parse(&address).map(Some).map_err(|_| BadMetadata::Address)
+fn revocation(document: &Document, settings: &ProviderSettings) -> Option<String> {
+    let known = || format!("{}/oauth/revoke", settings.issuer.trim_end_matches('/'));
+    document.revocation_endpoint.clone().or_else(|| settings.is_orcid().then(known))
 }
 
-fn authentication(metadata: &Metadata, settings: &ProviderSettings) -> AuthType {
-    let listed = metadata.token_endpoint_auth_methods_supported();
-    let post = match settings.authentication {
+fn authentication(document: &Document, settings: &ProviderSettings) -> Result<AuthType, BadMetadata> {
+    let listed = document.token_endpoint_auth_methods_supported.as_deref();
+    let lists = |method: &str| listed.is_some_and(|methods| methods.iter().any(|one| one == method));
+    let (basic, post) = (lists("client_secret_basic"), lists("client_secret_post"));
+    let in_form = match settings.authentication {
         ClientAuthentication::Post => true,
         ClientAuthentication::Basic => false,
-        ClientAuthentication::Auto => match listed {
-            Some(methods) => methods.contains(&CoreClientAuthMethod::ClientSecretPost),
-            // OpenID Connect Discovery §3 makes Basic the default; ORCID's documented way is the form.
-            None => settings.is_orcid(),
-        },
+        ClientAuthentication::Auto if listed.is_none() => settings.is_orcid(),
+        ClientAuthentication::Auto if !basic && !post => return Err(BadMetadata::NoClientSecret),
+        ClientAuthentication::Auto if settings.is_orcid() => post,
+        ClientAuthentication::Auto => !basic,
     };
-    if post { AuthType::RequestBody } else { AuthType::BasicAuth }
+    Ok(if in_form { AuthType::RequestBody } else { AuthType::BasicAuth })
 }
 
 fn check_address(url: &Url, issuer: &Url, settings: &ProviderSettings) -> Result<(), BadMetadata> {

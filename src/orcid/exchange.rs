@@ -1,15 +1,23 @@
 //! From an authorization code to a verified [`Grant`] (`orcid.md` §3, OpenID Connect Core §3.1.3).
 //! Called once for each code by `signin`, through [`super::Provider::exchange`].
 
+use super::claims::{Watch, is_subject, person_name};
 use super::client::{Attempt, Courier, TokenResponse, oidc_client};
-use super::id_token::{Claims, Expected, SignedToken, person_name};
-use super::subject::{read_id, read_subject};
+use super::directory::{Bearer, Kept};
+use super::id_token::{self, Claims, Expected};
+use super::jwks::KeySet;
+use super::signed_token::{SignedToken, TokenKind};
+use super::subject::{read_claimed_id, read_id, read_subject};
 use super::trouble::{Check, Defect, Endpoint};
 use super::userinfo::Userinfo;
 use super::{OrcidTrouble, Provider};
-use crate::domain::{AccessToken, AuthorizationCode, Grant, Mfa, RefreshToken, Scope, ScopeSet, Subject, UnixTime};
+use crate::domain::{
+    AccessToken, AuthorizationCode, Grant, Mfa, ProviderSession, RefreshToken, Scope, ScopeSet, Subject, UnixTime,
+};
 use openidconnect::core::CoreTokenType;
 use openidconnect::{OAuth2TokenResponse, PkceCodeVerifier};
+use serde_json::Value;
+use std::sync::Arc;
 
 /// What the sign-in remembers and the answer must fit.
 pub struct Proof<'a> {
@@ -31,7 +39,7 @@ pub(super) struct Tokens {
     /// `None` if the response does not say (RFC 6749 §5.1: then it is what was asked).
     pub(super) scopes: Option<ScopeSet>,
     pub(super) id_token: Option<String>,
-    pub(super) orcid: Option<String>,
+    pub(super) orcid: Option<Value>,
     pub(super) name: Option<String>,
 }
 
@@ -61,6 +69,7 @@ impl Provider {
             question = question.set_pkce_verifier(PkceCodeVerifier::new(proof.pkce_verifier.to_owned()));
         }
         let courier = Courier::new(&self.http, Endpoint::Token);
+        let known_keys = self.directory.known_keys();
         let response = question
             .request_async(&{
                 let courier = courier.clone();
@@ -69,28 +78,36 @@ impl Provider {
             .await
             .map_err(|error| courier.trouble(error, Attempt::Exchange, &self.settings))?;
         let tokens = Tokens::read(response, self.clock.now())?;
-        self.grant(tokens, sent, proof.nonce).await
-    }
-
-    async fn grant(&self, tokens: Tokens, sent: ScopeSet, nonce: &str) -> Result<Grant, OrcidTrouble> {
         let claims = match &tokens.id_token {
-            Some(id_token) => Some(self.believe(id_token, tokens.access_token.expose(), Some(nonce)).await?),
+            Some(id_token) => {
+                let access_token = tokens.access_token.expose();
+                Some(self.believe(id_token, access_token, Some(proof.nonce), known_keys.as_ref()).await?)
+            }
             None if sent.contains(&Scope::openid()) => return Err(OrcidTrouble::Lied(Check::IdTokenMissing)),
             None => None,
         };
-        let named = self.named(claims.as_ref(), tokens.orcid.as_deref()).map_err(OrcidTrouble::Lied)?;
+        self.grant(tokens, claims, sent).await
+    }
+
+    /// Puts together what a verified answer grants, and to whom.
+    async fn grant(&self, tokens: Tokens, claims: Option<Claims>, sent: ScopeSet) -> Result<Grant, OrcidTrouble> {
+        let named = self.named(claims.as_ref(), tokens.orcid.as_ref()).map_err(OrcidTrouble::Lied)?;
         let subject = match named {
             // Without an ID token the name is unsigned, but comes over TLS from the token endpoint
             // itself: that is ORCID's `/authenticate` (`orcid.md` §11), and nobody else's.
             Some(subject) if claims.is_some() || self.settings.is_orcid() => subject,
             _ => return Err(OrcidTrouble::Lied(Check::NoIdentity)),
         };
+        let known_as = claims.as_ref().map(|claims| claims.subject.clone());
         let userinfo = match self.settings.userinfo {
-            true => self.userinfo(&tokens.access_token, &subject).await?,
+            true => self.userinfo(&tokens.access_token, &subject, known_as.as_deref()).await?,
             false => Userinfo::default(),
         };
         let mut scopes = tokens.scopes.unwrap_or(sent);
         let mfa = claims.as_ref().map_or(Mfa::Unknown, |claims| claims.mfa);
+        let sid = claims.as_ref().and_then(|claims| claims.sid.clone());
+        let at_provider =
+            known_as.filter(|_| !self.settings.is_orcid()).map(|subject| ProviderSession { subject, sid });
         let (name, given_name, family_name) = match claims {
             // An ID token is what `openid` grants, whether or not the list repeats it.
             Some(claims) => {
@@ -99,49 +116,77 @@ impl Provider {
             }
             None => (None, None, None),
         };
+        let (given_name, family_name) = (given_name.or(userinfo.given_name), family_name.or(userinfo.family_name));
+        // ORCID's token response has the name as the record shows it; `name` elsewhere is the credit
+        // name alone (`orcid.md` §1.4, §3.2).
+        let name = tokens.name.or(name).or(userinfo.name);
         Ok(Grant {
             subject,
-            // ORCID's token response has the name as the record shows it; `name` elsewhere is the
-            // credit name alone (`orcid.md` §1.4, §3.2).
-            name: tokens.name.or(name).or(userinfo.name),
-            given_name: given_name.or(userinfo.given_name),
-            family_name: family_name.or(userinfo.family_name),
+            name: name.or_else(|| self.composed(given_name.as_deref(), family_name.as_deref())),
+            given_name,
+            family_name,
             mfa,
             scopes,
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             expires: tokens.expires,
+            at_provider,
         })
     }
 
-    /// Verifies an ID token that came with `access_token`.
+    /// A name of its parts, at providers that send no whole one. At ORCID a person may keep the name
+    /// private and the parts public, and knows why. Never `preferred_username`: people choose it, and an
+    /// app might take it for an account.
+    fn composed(&self, given: Option<&str>, family: Option<&str>) -> Option<String> {
+        let parts: Vec<&str> = [given, family].into_iter().flatten().collect();
+        (!self.settings.is_orcid() && !parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    /// Verifies an ID token that came with `access_token`, in answer to a question asked when
+    /// `known_keys` were known.
     pub(super) async fn believe(
         &self,
         id_token: &str,
         access_token: &str,
         nonce: Option<&str>,
+        known_keys: Option<&Arc<Kept<KeySet>>>,
     ) -> Result<Claims, OrcidTrouble> {
-        let token = SignedToken::read(id_token, &self.settings.algorithms).map_err(OrcidTrouble::Lied)?;
-        self.directory.verify(&token).await?;
+        let token =
+            SignedToken::read(id_token, &self.settings.algorithms, TokenKind::Id).map_err(OrcidTrouble::Lied)?;
+        self.directory.verify(&token, Bearer::Provider, known_keys).await?;
         let expected = Expected {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,
             nonce,
             access_token,
-            leeway: self.settings.leeway,
-            now: self.clock.now(),
+            watch: Watch { now: self.clock.now(), leeway: self.settings.leeway },
+            subject_claim: self.settings.subject_claim.as_deref(),
         };
-        token.claims(&expected).map_err(OrcidTrouble::Lied)
+        id_token::claims(&token, &expected).map_err(OrcidTrouble::Lied)
+    }
+
+    /// Whom an ID token is about: by `sub`, or by the claim that the settings name. `sub` must then still
+    /// be one, for the provider will use it when it speaks of this person again.
+    fn signed_subject(&self, claims: &Claims) -> Result<Subject, Check> {
+        match &claims.named_by_claim {
+            Some(_) if !is_subject(&claims.subject) => Err(Check::Subject),
+            Some(text) => read_claimed_id(text).map(Subject::Orcid),
+            None => read_subject(&claims.subject, &self.settings),
+        }
     }
 
     /// Who the ID token's `sub` and the response's `orcid` name; both must be right and the same (T55).
     /// `None` if neither is there.
-    pub(super) fn named(&self, claims: Option<&Claims>, orcid: Option<&str>) -> Result<Option<Subject>, Check> {
-        let signed = claims.map(|claims| read_subject(&claims.subject, &self.settings)).transpose()?;
-        // With foreign subjects an `orcid` member has no agreed meaning; it is left alone.
-        let stated = match orcid {
-            Some(text) if !self.settings.foreign_subjects => Some(Subject::Orcid(read_id(text, &self.settings)?)),
-            _ => None,
+    pub(super) fn named(&self, claims: Option<&Claims>, orcid: Option<&Value>) -> Result<Option<Subject>, Check> {
+        let signed = claims.map(|claims| self.signed_subject(claims)).transpose()?;
+        // Where `sub` is no iD, an `orcid` member has no agreed meaning; it is left alone.
+        let means_nothing = self.settings.foreign_subjects || self.settings.subject_claim.is_some();
+        let stated = match orcid.filter(|_| !means_nothing) {
+            Some(stated) => {
+                let text = stated.as_str().ok_or(Check::Subject)?;
+                Some(Subject::Orcid(read_id(text, &self.settings)?))
+            }
+            None => None,
         };
         match (signed, stated) {
             (Some(signed), Some(stated)) if signed != stated => Err(Check::SubjectsDisagree),

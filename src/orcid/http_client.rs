@@ -141,11 +141,16 @@ impl HttpClient {
 }
 
 impl Answer {
+    /// What the answer calls itself, without parameters.
+    pub(super) fn media_type(&self) -> String {
+        let declared = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        declared.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+    }
+
     /// Refuses an answer that does not call itself JSON: an HTML page of a captive portal or a front
     /// end must not be parsed as anything (T44).
     pub(super) fn require_json(&self, endpoint: Endpoint) -> Result<(), OrcidTrouble> {
-        let declared = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let media_type = declared.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        let media_type = self.media_type();
         let fine =
             media_type == "application/json" || endpoint == Endpoint::Keys && media_type == "application/jwk-set+json";
         if fine { Ok(()) } else { Err(OrcidTrouble::Unusable { endpoint, defect: Defect::ContentType }) }

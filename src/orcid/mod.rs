@@ -3,6 +3,7 @@
 
 mod authorize;
 mod cache_file;
+mod claims;
 mod client;
 mod directory;
 mod endpoints;
@@ -10,9 +11,12 @@ mod exchange;
 mod http_client;
 mod id_token;
 mod jwks;
+mod logout_token;
 mod refresh;
 mod revoke;
 mod settings;
+mod sign_out;
+mod signed_token;
 mod subject;
 // The misbehaving provider signs with the simulator's optional crates.
 #[cfg(test)]
@@ -23,6 +27,7 @@ mod userinfo;
 
 pub use authorize::AuthorizationRequest;
 pub use exchange::Proof;
+pub use logout_token::LogoutToken;
 pub use refresh::RefreshedPair;
 pub use settings::{ClientAuthentication, ProviderSettings, SigningAlgorithm, Timeouts};
 pub use trouble::{BadMetadata, Blame, Check, Defect, Endpoint, OrcidTrouble};

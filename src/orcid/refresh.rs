@@ -36,6 +36,7 @@ impl Provider {
             question = question.add_scope(openidconnect::Scope::new(scope.as_str().to_owned()));
         }
         let courier = Courier::new(&self.http, Endpoint::Token);
+        let known_keys = self.directory.known_keys();
         let response = question
             .request_async(&{
                 let courier = courier.clone();
@@ -46,11 +47,13 @@ impl Provider {
         let obtained = self.clock.now();
         let tokens = Tokens::read(response, obtained)?;
         let claims = match &tokens.id_token {
-            Some(id_token) => Some(self.believe(id_token, tokens.access_token.expose(), None).await?),
+            Some(id_token) => {
+                Some(self.believe(id_token, tokens.access_token.expose(), None, known_keys.as_ref()).await?)
+            }
             None => None,
         };
         // An answer that names nobody is fine; one that names somebody else ends the matter.
-        let named = self.named(claims.as_ref(), tokens.orcid.as_deref()).map_err(OrcidTrouble::Lied)?;
+        let named = self.named(claims.as_ref(), tokens.orcid.as_ref()).map_err(OrcidTrouble::Lied)?;
         if named.is_some_and(|named| named != *holder) {
             return Err(OrcidTrouble::Lied(Check::OtherHolder));
         }

@@ -11,8 +11,10 @@ use url::Url;
 /// How the client proves itself at the token endpoint (RFC 6749 §2.3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuthentication {
-    /// By the provider's metadata: in the form when it lists that, or when it lists nothing and is an
-    /// ORCID; HTTP Basic otherwise (`orcid.md` §3.4, `attacks.md` D1).
+    /// By the provider's metadata. At an ORCID in the form, its documented way, where that is listed or
+    /// nothing is (`orcid.md` §3.4). Elsewhere HTTP Basic where that is listed or nothing is: every
+    /// provider must take it (RFC 6749 §2.3.1), and it is what a registration means that does not say
+    /// (OpenID Connect Registration §2).
     #[default]
     Auto,
     /// `client_secret_post`.
@@ -72,6 +74,13 @@ pub struct ProviderSettings {
     pub base_scope: Scope,
     /// Environment `other` only: subjects are opaque texts, not iDs.
     pub foreign_subjects: bool,
+    /// Environment `other` only: the claim of the ID token that holds the iD, where that is not `sub`.
+    pub subject_claim: Option<String>,
+    /// Environment `other` only: asked for at every sign-in besides the base scope, such as `profile`.
+    pub extra_scopes: ScopeSet,
+    /// Environment `other` only: people who sign out here are shown the way to sign out there too, if
+    /// the provider has one.
+    pub offer_sign_out: bool,
     /// Also ask the userinfo endpoint at each sign-in.
     pub userinfo: bool,
     /// Where discovery and keys are kept between starts; mode 0600.
@@ -98,11 +107,11 @@ impl ProviderSettings {
         self.environment != Environment::Other
     }
 
-    /// What is really sent for `asked`: the base scope always, and never `openid` and `/authenticate`
+    /// What is really sent for `asked`: base and extra scopes always, and never `openid` and `/authenticate`
     /// together (`orcid.md` §4.3). The same for the same question, or ORCID would ask for consent
     /// again (`orcid.md` §2.1).
     pub(super) fn scopes_to_send(&self, asked: &ScopeSet) -> ScopeSet {
-        let mut wanted = asked.clone();
+        let mut wanted = asked.union(&self.extra_scopes);
         wanted.insert(self.base_scope.clone());
         if wanted.contains(&Scope::openid()) {
             return wanted.iter().filter(|scope| **scope != Scope::authenticate()).cloned().collect();
@@ -137,8 +146,11 @@ impl ProviderSettings {
         if self.is_orcid() && self.algorithms.iter().any(|algorithm| *algorithm != SigningAlgorithm::Rs256) {
             return wrong("ORCID signs with RS256 only".to_owned());
         }
-        if self.is_orcid() && self.foreign_subjects {
-            return wrong("foreign subjects are for environment other".to_owned());
+        if self.is_orcid() && (self.foreign_subjects || self.subject_claim.is_some() || !self.extra_scopes.is_empty()) {
+            return wrong("foreign subjects, a subject claim and extra scopes are for environment other".to_owned());
+        }
+        if self.foreign_subjects && self.subject_claim.is_some() {
+            return wrong("a claim that holds the iD leaves no room for foreign subjects".to_owned());
         }
         let base_fits =
             self.base_scope == Scope::openid() || self.is_orcid() && self.base_scope == Scope::authenticate();

@@ -1,6 +1,7 @@
 //! Who a provider may name: turns the texts `sub` and `orcid` into a [`Subject`] (T54, T55).
 //! Called by `exchange`, `refresh` and `userinfo`.
 
+use super::claims::is_subject;
 use super::settings::ProviderSettings;
 use super::trouble::Check;
 use crate::domain::{OrcidId, Subject};
@@ -10,10 +11,9 @@ use crate::domain::{OrcidId, Subject};
 /// 255 printable ASCII characters (OpenID Connect Core §2).
 pub(super) fn read_subject(text: &str, settings: &ProviderSettings) -> Result<Subject, Check> {
     if settings.foreign_subjects {
-        let printable = !text.is_empty() && text.len() <= 255 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         // A provider where people choose their own name must not be able to mint an iD: to an app,
         // its header would look exactly like that researcher's.
-        if !printable || text.parse::<OrcidId>().is_ok() {
+        if !is_subject(text) || text.parse::<OrcidId>().is_ok() {
             return Err(Check::Subject);
         }
         return Ok(Subject::Foreign(text.to_owned()));
@@ -25,6 +25,17 @@ pub(super) fn read_subject(text: &str, settings: &ProviderSettings) -> Result<Su
 pub(super) fn read_id(text: &str, settings: &ProviderSettings) -> Result<OrcidId, Check> {
     let bases = [settings.environment.record_base(), settings.issuer.trim_end_matches('/')];
     let bare = bases.iter().find_map(|base| text.strip_prefix(base)?.strip_prefix('/')).unwrap_or(text);
+    match bare.parse::<OrcidId>() {
+        Ok(id) if id.as_str() == bare => Ok(id),
+        _ => Err(Check::Subject),
+    }
+}
+
+/// Reads the iD in a claim that the settings name, such as `eduPersonOrcid`, whose values are addresses, in
+/// old directories with http. Only ORCID's own host will do: the sandbox has other people.
+pub(super) fn read_claimed_id(text: &str) -> Result<OrcidId, Check> {
+    let bare = ["https://orcid.org/", "http://orcid.org/"].iter().find_map(|base| text.strip_prefix(base));
+    let bare = bare.unwrap_or(text);
     match bare.parse::<OrcidId>() {
         Ok(id) if id.as_str() == bare => Ok(id),
         _ => Err(Check::Subject),

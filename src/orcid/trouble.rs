@@ -59,39 +59,42 @@ pub enum BadMetadata {
     NoUserinfoEndpoint,
     #[error("it does not offer the authorization code flow")]
     NoCodeFlow,
+    #[error("it takes a client secret neither by HTTP Basic nor in the form")]
+    NoClientSecret,
 }
 
 /// A check of a signed or cross-read statement that failed: the provider, or somebody in its place,
-/// said something untrue (OpenID Connect Core §3.1.3.7; `attacks.md` T41, T45, T49-T56, T59, T61).
+/// said something untrue (OpenID Connect Core §3.1.3.7, Back-Channel Logout §2.6; `attacks.md` T41, T45,
+/// T49-T56, T59, T61, T95).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Check {
     #[error("the answer names another issuer, or none although it promised to (RFC 9207)")]
     IssuerParameter,
     #[error("openid was asked and no ID token came")]
     IdTokenMissing,
-    #[error("the ID token is not a signed JWT of bearable size")]
-    IdTokenShape,
-    #[error("the ID token's header asks for something this gate does not do")]
+    #[error("the token is not a signed JWT of bearable size")]
+    Shape,
+    #[error("the token's header asks for something this gate does not do, or says that it is another kind of token")]
     Header,
-    #[error("the ID token is signed with an algorithm that is not allowed here")]
+    #[error("the token is signed with an algorithm that is not allowed here")]
     Algorithm,
-    #[error("the ID token is signed with a key the provider does not publish")]
+    #[error("the token is signed with a key the provider does not publish")]
     UnknownKey,
-    #[error("the ID token's signature is wrong")]
+    #[error("the token's signature is wrong")]
     Signature,
-    #[error("the ID token's claims do not parse")]
+    #[error("the token's claims do not parse")]
     Claims,
-    #[error("the ID token comes from another issuer")]
+    #[error("the token comes from another issuer")]
     Issuer,
-    #[error("the ID token is meant for another client")]
+    #[error("the token is meant for another client, or for others too")]
     Audience,
     #[error("the ID token was issued to another party")]
     AuthorizedParty,
-    #[error("the ID token has expired or does not expire")]
+    #[error("the token has expired or does not expire")]
     Expiry,
-    #[error("the ID token's time of issue is missing, in the future or long past")]
+    #[error("the token's time of issue is missing, in the future or long past")]
     IssuedAt,
-    #[error("the ID token is not valid yet")]
+    #[error("the token is not valid yet")]
     NotBefore,
     #[error("the ID token does not answer this sign-in")]
     Nonce,
@@ -99,6 +102,16 @@ pub enum Check {
     AccessTokenHash,
     #[error("the subject is not an ORCID iD, or not one this provider may name")]
     Subject,
+    #[error("the claim that should hold the ORCID iD is missing, or holds more than one")]
+    SubjectClaim,
+    #[error("the token says that it is another kind of token than it is used as")]
+    OtherKind,
+    #[error("the token does not say that somebody signed out")]
+    Events,
+    #[error("the token has no id of its own")]
+    TokenId,
+    #[error("the token names neither a person nor a session")]
+    NobodyNamed,
     #[error("the provider contradicts itself about who signed in")]
     SubjectsDisagree,
     #[error("the answer says nobody signed in")]
@@ -246,6 +259,7 @@ impl BadMetadata {
             BadMetadata::NoTokenEndpoint => "metadata_no_token_endpoint",
             BadMetadata::NoUserinfoEndpoint => "metadata_no_userinfo_endpoint",
             BadMetadata::NoCodeFlow => "metadata_no_code_flow",
+            BadMetadata::NoClientSecret => "metadata_no_client_secret",
         }
     }
 }
@@ -256,21 +270,26 @@ impl Check {
         match self {
             Check::IssuerParameter => "issuer_parameter",
             Check::IdTokenMissing => "id_token_missing",
-            Check::IdTokenShape => "id_token_shape",
-            Check::Header => "id_token_header",
-            Check::Algorithm => "id_token_algorithm",
-            Check::UnknownKey => "id_token_unknown_key",
-            Check::Signature => "id_token_signature",
-            Check::Claims => "id_token_claims",
-            Check::Issuer => "id_token_issuer",
-            Check::Audience => "id_token_audience",
-            Check::AuthorizedParty => "id_token_azp",
-            Check::Expiry => "id_token_expiry",
-            Check::IssuedAt => "id_token_issued_at",
-            Check::NotBefore => "id_token_not_before",
+            Check::Shape => "token_shape",
+            Check::Header => "token_header",
+            Check::Algorithm => "token_algorithm",
+            Check::UnknownKey => "token_unknown_key",
+            Check::Signature => "token_signature",
+            Check::Claims => "token_claims",
+            Check::Issuer => "token_issuer",
+            Check::Audience => "token_audience",
+            Check::AuthorizedParty => "token_azp",
+            Check::Expiry => "token_expiry",
+            Check::IssuedAt => "token_issued_at",
+            Check::NotBefore => "token_not_before",
             Check::Nonce => "id_token_nonce",
             Check::AccessTokenHash => "id_token_at_hash",
             Check::Subject => "subject",
+            Check::SubjectClaim => "subject_claim",
+            Check::OtherKind => "token_kind",
+            Check::Events => "token_events",
+            Check::TokenId => "token_jti",
+            Check::NobodyNamed => "token_names_nobody",
             Check::SubjectsDisagree => "subjects_disagree",
             Check::NoIdentity => "no_identity",
             Check::OtherHolder => "other_holder",

@@ -2,7 +2,7 @@
 //! text bounded and cleaned, every link checked. Called by [`super::Pages`].
 
 use super::headers::Allowance;
-use super::page::{Link, PersonView, ProviderView, ScopeLine, SiteView};
+use super::page::{Link, PersonView, ProviderView, ScopeLine, SiteView, There};
 use super::texts::{Texts, fill};
 use super::words::{LONG, SHORT, clean, host, href, moment};
 use super::{Notice, Page};
@@ -72,17 +72,19 @@ impl House {
         match page {
             Page::SignIn { .. } => self.sign_in(page),
             Page::Portal { .. } => self.portal(page),
-            Page::Connected { person, site, granted, missing, onward, first_time } => {
+            Page::Connected { person, site, granted, missing, onward, first_time, provider } => {
                 let title = self.text(if *first_time { "connected.title" } else { "connected.title-again" }, &[]);
                 let values = context! {
                     person => self::person(person), site => maybe_site(site), granted => self.scopes(granted),
                     missing => self.scopes(missing), onward => href(onward), first_time => *first_time,
+                    provider => self.provider(provider),
                 };
                 ("connected.html", title, values)
             }
-            Page::Denied { site, needs, retry, leave } => {
+            Page::Denied { site, needs, retry, leave, provider } => {
                 let values = context! {
-                    site => maybe_site(site), needs => self.scopes(needs), retry => href(retry), leave => maybe_href(leave),
+                    site => maybe_site(site), needs => self.needs(needs, provider), retry => href(retry),
+                    leave => maybe_href(leave), provider => self.provider(provider),
                 };
                 ("denied.html", self.text("denied.title", &[]), values)
             }
@@ -158,10 +160,15 @@ impl House {
                 };
                 ("sign-out.html", title, values)
             }
-            Page::SignedOut { reach, site, again, everywhere, provider } => {
+            Page::SignedOut { reach, site, again, everywhere, provider, there } => {
+                let leave = match there {
+                    There::Leave(address) => href(address),
+                    There::MaybeStill | There::SignedOutToo => None,
+                };
                 let values = context! {
                     reach => reach.as_str(), site => maybe_site(site), again => maybe_href(again),
                     everywhere => maybe_href(everywhere), provider => self.provider(provider),
+                    leave => leave, there_too => *there == There::SignedOutToo,
                 };
                 ("signed-out.html", self.text("signed-out.title", &[]), values)
             }

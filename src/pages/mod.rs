@@ -10,6 +10,8 @@ mod folder;
 mod headers;
 mod notice;
 mod page;
+#[cfg(test)]
+mod provider_tests;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -18,10 +20,12 @@ mod words;
 pub use assets::PREFIX as ASSETS;
 pub use headers::{insufficient_scope_json, json, redirect, unauthorized_json};
 pub use notice::Notice;
-pub use page::{Link, LinkLabel, Page, PersonView, ProviderView, Reach, ScopeLine, SiteView, scope_line, scope_lines};
+pub use page::{
+    Link, LinkLabel, Page, PersonView, ProviderView, Reach, ScopeLine, SiteView, There, scope_line, scope_lines,
+};
 pub use templates::{names as template_names, source as template_source};
 
-use crate::domain::{IncidentId, Problem};
+use crate::domain::{self, IncidentId, Problem};
 use assets::Assets;
 use bytes::Bytes;
 use context::{Drawn, House};
@@ -54,19 +58,31 @@ pub struct PagesSettings {
     pub simulated: bool,
     /// Origins a form of ours may lead on to, such as `https://orcid.org`.
     pub provider_origins: Vec<String>,
+    /// Nobody signs in at ORCID here: pages that know no provider do not speak of it either.
+    pub no_orcid: bool,
 }
 
 /// Draws pages. Cheap to share; draws without locks.
 #[derive(Debug)]
 pub struct Pages {
+    /// For people who sign in at ORCID.
+    orcid: Tongue,
+    /// For people who sign in elsewhere.
+    other: Tongue,
+    no_orcid: bool,
+    assets: Assets,
+    policies: Policies,
+    remarks: Vec<Problem>,
+}
+
+/// The pages in the words for one kind of provider.
+#[derive(Debug)]
+struct Tongue {
     house: House,
     engine: Environment<'static>,
     /// The embedded templates alone: what stands in when an operator's template fails on a page that
     /// the trial at start did not foresee. `None` when there are no others.
     fallback: Option<Environment<'static>>,
-    assets: Assets,
-    policies: Policies,
-    remarks: Vec<Problem>,
 }
 
 impl Pages {
@@ -90,17 +106,14 @@ impl Pages {
                 .found(found)
                 .expected("such as https://orcid.org")
         }));
-        let name = words::clean(&settings.organisation.name, 200);
-        let (engine, complaints) = templates::engine(&texts, &name, &folder.templates, &folder.path);
-        problems.extend(complaints);
-        let fallback = match folder.templates.is_empty() && folder.texts().is_none() {
-            true => None,
-            false => Some(templates::engine(&texts, &name, &[], &folder.path).0),
-        };
         let mut assets = Assets::default();
-        let house = house(&settings, texts, name, &folder, &mut assets);
+        let (orcid, complaints) = tongue(&settings, texts.clone(), &folder, &mut assets);
+        problems.extend(complaints);
+        // The same templates again: whatever is wrong with them has been said.
+        let (other, _) = tongue(&settings, Arc::new(texts.for_others()), &folder, &mut assets);
         let policies = Policies::new(&settings.provider_origins);
-        let mut pages = Pages { house, engine, fallback, assets, policies, remarks: Vec::new() };
+        let no_orcid = settings.no_orcid;
+        let mut pages = Pages { orcid, other, no_orcid, assets, policies, remarks: Vec::new() };
         if !problems.iter().any(Problem::is_error) {
             problems.extend(pages.trial(&folder.path));
         }
@@ -118,10 +131,20 @@ impl Pages {
 
     /// The answer that shows a page.
     pub fn answer(&self, page: &Page) -> Response<Bytes> {
-        let drawn = self.house.draw(page);
-        let html = self.render(&drawn);
+        let tongue = self.tongue(page);
+        let drawn = tongue.house.draw(page);
+        let html = tongue.render(&drawn);
         let policy = self.policies.of(drawn.allowance, drawn.leads_to.as_deref());
         headers::page(drawn.status, html, policy, drawn.retry_after)
+    }
+
+    /// In whose words a page speaks.
+    fn tongue(&self, page: &Page) -> &Tongue {
+        let elsewhere = match page.provider() {
+            Some(provider) => provider.environment == domain::Environment::Other,
+            None => self.no_orcid,
+        };
+        if elsewhere { &self.other } else { &self.orcid }
     }
 
     /// The same for callers that read no pages (J16): `error`, `message` and `incident`.
@@ -142,6 +165,25 @@ impl Pages {
         self.assets.answer(path)
     }
 
+    /// Draws every sample page: plain ones, and ones full of hostile texts, none of which may reach
+    /// the page as markup, whatever an operator's template does (T84).
+    fn trial(&self, folder: &Path) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for sample in samples::all() {
+            for tongue in [&self.orcid, &self.other] {
+                let drawn = tongue.house.draw(&sample.page);
+                let problem = match render(&tongue.engine, &drawn) {
+                    Err(error) => Some(templates::complaint(&error, folder)),
+                    Ok(html) => unsafe_markup(&html, sample.hostile).map(|p| p.file(folder.join(drawn.template))),
+                };
+                problems.extend(problem.filter(|problem| !problems.contains(problem)));
+            }
+        }
+        problems
+    }
+}
+
+impl Tongue {
     fn render(&self, drawn: &Drawn) -> String {
         let first = render(&self.engine, drawn);
         let html = match (&first, &self.fallback) {
@@ -156,21 +198,18 @@ impl Pages {
             bare(drawn.status)
         })
     }
+}
 
-    /// Draws every sample page: plain ones, and ones full of hostile texts, none of which may reach
-    /// the page as markup, whatever an operator's template does (T84).
-    fn trial(&self, folder: &Path) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        for sample in samples::all() {
-            let drawn = self.house.draw(&sample.page);
-            let problem = match render(&self.engine, &drawn) {
-                Err(error) => Some(templates::complaint(&error, folder)),
-                Ok(html) => unsafe_markup(&html, sample.hostile).map(|p| p.file(folder.join(drawn.template))),
-            };
-            problems.extend(problem.filter(|problem| !problems.contains(problem)));
-        }
-        problems
-    }
+/// The engine and what all its pages have in common, in the words of `texts`.
+fn tongue(settings: &PagesSettings, texts: Arc<Texts>, folder: &Folder, assets: &mut Assets) -> (Tongue, Vec<Problem>) {
+    let name = words::clean(&settings.organisation.name, 200);
+    let (engine, problems) = templates::engine(&texts, &name, &folder.templates, &folder.path);
+    let fallback = match folder.templates.is_empty() && folder.texts().is_none() {
+        true => None,
+        false => Some(templates::engine(&texts, &name, &[], &folder.path).0),
+    };
+    let house = house(settings, texts, name, folder, assets);
+    (Tongue { house, engine, fallback }, problems)
 }
 
 fn render(engine: &Environment<'_>, drawn: &Drawn) -> Result<String, minijinja::Error> {

@@ -48,9 +48,16 @@ pub enum Page {
         missing: Vec<ScopeLine>,
         onward: String,
         first_time: bool,
+        provider: ProviderView,
     },
     /// "Deny access" was chosen at ORCID: asks to reconsider.
-    Denied { site: Option<SiteView>, needs: Vec<ScopeLine>, retry: String, leave: Option<String> },
+    Denied {
+        site: Option<SiteView>,
+        needs: Vec<ScopeLine>,
+        retry: String,
+        leave: Option<String>,
+        provider: ProviderView,
+    },
     /// Asks before signing out. The form POSTs `token` and `reach` (`Reach::as_str`) to `action`.
     SignOutAsk {
         reach: Reach,
@@ -68,6 +75,7 @@ pub enum Page {
         /// The page that asks to sign out everywhere, when only one site was left.
         everywhere: Option<String>,
         provider: ProviderView,
+        there: There,
     },
     /// The researcher's own view of their connection.
     Account {
@@ -101,6 +109,32 @@ pub enum Page {
     },
     /// Something went wrong, or has to be said.
     Notice { notice: Notice, incident: Option<IncidentId>, next: Vec<Link>, site: Option<SiteView> },
+}
+
+impl Page {
+    /// Who vouches for the researcher, where the page knows.
+    pub(super) fn provider(&self) -> Option<&ProviderView> {
+        match self {
+            Page::SignIn { provider, .. }
+            | Page::Portal { provider, .. }
+            | Page::Connected { provider, .. }
+            | Page::Denied { provider, .. }
+            | Page::SignedOut { provider, .. }
+            | Page::Account { provider, .. } => Some(provider),
+            Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } => None,
+        }
+    }
+}
+
+/// What is known about the session at the provider after a sign-out here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum There {
+    /// Nothing, and there is no way but the provider's own pages.
+    MaybeStill,
+    /// Nothing, and this address ends it.
+    Leave(String),
+    /// The provider sent the browser back from its sign-out.
+    SignedOutToo,
 }
 
 /// A site as people know it.

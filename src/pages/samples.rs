@@ -50,7 +50,6 @@ fn signing_in() -> Vec<(&'static str, Page)> {
         provider,
     };
     let why = &["so that your deposit appears on your ORCID record"];
-    let other = ProviderView::new(Environment::Other, "https://login.example.edu/realms/staff");
     vec![
         ("sign-in", page(Some(library()), "openid", &[], None, None, orcid())),
         ("sign-in-plain", page(None, "openid", &[], None, None, orcid())),
@@ -59,7 +58,7 @@ fn signing_in() -> Vec<(&'static str, Page)> {
             "sign-in-sandbox",
             page(Some(library()), "openid", &[], None, None, ProviderView::new(Environment::Sandbox, "")),
         ),
-        ("sign-in-other", page(Some(library()), "openid", &[], None, None, other)),
+        ("sign-in-other", page(Some(library()), "openid", &[], None, None, campus())),
         (
             "sign-in-continue",
             page(Some(library()), "openid", &[], Some(josiah()), Some("/.lychgate/continue"), orcid()),
@@ -93,19 +92,22 @@ fn after_orcid() -> Vec<(&'static str, Page)> {
         missing: lines(missing),
         onward: "https://library.example.edu/loans".to_owned(),
         first_time,
+        provider: orcid(),
     };
-    let denied = |site, leave: Option<&str>| Page::Denied {
+    let denied = |site, leave: Option<&str>, provider| Page::Denied {
         site,
         needs: lines("openid /activities/update"),
         retry: "/.lychgate/sign-in".to_owned(),
         leave: leave.map(str::to_owned),
+        provider,
     };
     vec![
         ("connected", connected("", true)),
         ("connected-missing", connected("/activities/update", true)),
         ("connected-again", connected("", false)),
-        ("denied", denied(Some(library()), Some("https://www.example.edu/"))),
-        ("denied-plain", denied(None, None)),
+        ("denied", denied(Some(library()), Some("https://www.example.edu/"), orcid())),
+        ("denied-plain", denied(None, None, orcid())),
+        ("denied-other", denied(Some(library()), None, campus())),
     ]
 }
 
@@ -124,7 +126,17 @@ fn signing_out() -> Vec<(&'static str, Page)> {
         again: Some("https://library.example.edu/".to_owned()),
         everywhere: everywhere.map(str::to_owned),
         provider: orcid(),
+        there: There::MaybeStill,
     };
+    let elsewhere = |reach, there| Page::SignedOut {
+        reach,
+        site: None,
+        again: Some("/.lychgate/sign-in".to_owned()),
+        everywhere: None,
+        provider: campus(),
+        there,
+    };
+    let leave = There::Leave("https://login.example.edu/realms/staff/logout?client_id=gate&state=x".to_owned());
     vec![
         ("sign-out-site", ask(Reach::Site, Some(library()))),
         ("sign-out-site-plain", ask(Reach::Site, None)),
@@ -134,6 +146,9 @@ fn signing_out() -> Vec<(&'static str, Page)> {
         ("signed-out-site-plain", done(Reach::Site, None, None)),
         ("signed-out-everywhere", done(Reach::Everywhere, None, None)),
         ("signed-out-all-devices", done(Reach::AllDevices, None, None)),
+        ("signed-out-other", elsewhere(Reach::AllDevices, There::MaybeStill)),
+        ("signed-out-leave", elsewhere(Reach::Everywhere, leave)),
+        ("signed-out-there-too", elsewhere(Reach::Everywhere, There::SignedOutToo)),
     ]
 }
 
@@ -210,18 +225,25 @@ pub fn hostile() -> Vec<Sample> {
                 *person = person.as_ref().map(|_| who.clone());
                 *by = provider.clone();
             }
-            Page::Connected { person, site, granted, missing, onward, .. } => {
+            Page::Connected { person, site, granted, missing, onward, provider: by, .. } => {
+                *by = provider.clone();
                 (*person, *site, *onward) = (who.clone(), Some(place.clone()), format!("/x?{MARKUP}"));
                 (*granted, *missing) = (needs.clone(), needs.clone());
             }
-            Page::Denied { site, needs: lines, retry, leave } => {
+            Page::Denied { site, needs: lines, retry, leave, provider: by } => {
+                *by = provider.clone();
                 (*site, *lines, *retry, *leave) =
                     (Some(place.clone()), needs.clone(), text.clone(), Some(format!("/x?{MARKUP}")));
             }
             Page::SignOutAsk { person, site, token, .. } => {
                 (*person, *site, *token) = (Some(who.clone()), Some(place.clone()), MARKUP.to_owned());
             }
-            Page::SignedOut { site, provider: by, .. } => (*site, *by) = (Some(place.clone()), provider.clone()),
+            Page::SignedOut { site, provider: by, there, .. } => {
+                (*site, *by) = (Some(place.clone()), provider.clone());
+                if let There::Leave(address) = there {
+                    *address = format!("javascript:{text}");
+                }
+            }
             Page::Account { person, granted, sites, provider: by, .. } => {
                 (*person, *granted, *sites, *by) =
                     (who.clone(), needs.clone(), vec![place.clone(); 100], provider.clone());
@@ -243,6 +265,10 @@ fn lines(scopes: &str) -> Vec<ScopeLine> {
 
 fn orcid() -> ProviderView {
     ProviderView::new(Environment::Production, "https://orcid.org")
+}
+
+fn campus() -> ProviderView {
+    ProviderView::new(Environment::Other, "https://login.example.edu/realms/staff")
 }
 
 fn library() -> SiteView {

@@ -10,7 +10,7 @@ use http::header::{
 use std::collections::BTreeSet;
 use std::fs;
 
-fn settings() -> PagesSettings {
+pub(super) fn settings() -> PagesSettings {
     PagesSettings {
         organisation: Organisation {
             name: "University of Somewhere".into(),
@@ -21,10 +21,11 @@ fn settings() -> PagesSettings {
         templates: None,
         simulated: false,
         provider_origins: vec!["https://orcid.org".into()],
+        no_orcid: false,
     }
 }
 
-fn pages() -> Pages {
+pub(super) fn pages() -> Pages {
     Pages::new(settings()).unwrap()
 }
 
@@ -36,11 +37,11 @@ fn with_files(files: &[(&str, &str)]) -> Result<Pages, Vec<Problem>> {
     Pages::new(PagesSettings { templates: Some(folder.path().to_owned()), ..settings() })
 }
 
-fn html(answer: &Response<Bytes>) -> String {
+pub(super) fn html(answer: &Response<Bytes>) -> String {
     String::from_utf8(answer.body().to_vec()).unwrap()
 }
 
-fn drawn(pages: &Pages, name: &str) -> String {
+pub(super) fn drawn(pages: &Pages, name: &str) -> String {
     let sample = samples::all().into_iter().find(|sample| sample.name == name).unwrap_or_else(|| panic!("{name}"));
     html(&pages.answer(&sample.page))
 }
@@ -284,6 +285,7 @@ fn openid_and_authenticate_are_one_line() {
         needs: scope_lines(&"openid /authenticate".parse().unwrap()),
         retry: "/".into(),
         leave: None,
+        provider: ProviderView::new(crate::domain::Environment::Production, ""),
     };
     assert_eq!(html(&pages().answer(&page)).matches("<li>").count(), 1);
 }
@@ -467,6 +469,7 @@ fn a_template_that_fails_on_a_real_page_falls_back_to_ours() {
         needs: Vec::new(),
         retry: "/".into(),
         leave: None,
+        provider: ProviderView::new(crate::domain::Environment::Production, ""),
     };
     assert_eq!(html(&pages.answer(&page("Even"))), "fine");
     assert!(html(&pages.answer(&page("Odd"))).contains("Please reconsider"));
@@ -477,7 +480,7 @@ fn every_text_is_used_and_every_template_says_what_it_sees() {
     let sources: String =
         template_names().map(|name| template_source(name).unwrap()).collect::<String>() + include_str!("context.rs");
     for key in Texts::english().keys() {
-        let by_code = ["notice.", "scope.", "link."].iter().any(|start| key.starts_with(start));
+        let by_code = ["notice.", "scope.", "link.", "other."].iter().any(|start| key.starts_with(start));
         let stem = key.trim_end_matches("-plain");
         assert!(
             by_code

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 /// The file's name in the operator's folder.
 pub const FILE: &str = "en.toml";
+/// Begins the keys of lines for providers that are no ORCID.
+const OTHER: &str = "other.";
 const ENGLISH: &str = include_str!("en.toml");
 
 /// A catalogue: dotted key to text with `{placeholders}`.
@@ -44,6 +46,18 @@ impl Texts {
     /// it does not know: the placeholder then stays as written. A value is never read for placeholders.
     pub fn fill(&self, key: &str, mut value: impl FnMut(&str) -> Option<String>) -> Option<String> {
         Some(fill(self.get(key)?, |text| text.to_owned(), &mut value))
+    }
+
+    /// The same catalogue as it reads where people sign in elsewhere than at ORCID: each line under
+    /// `other.` in the place of the one it stands for.
+    pub(super) fn for_others(&self) -> Texts {
+        let mut others = self.clone();
+        for (key, text) in &self.lines {
+            if let Some(key) = key.strip_prefix(OTHER) {
+                others.lines.insert(key.to_owned(), text.clone());
+            }
+        }
+        others
     }
 
     /// What a scope means, in plain words (`orcid.md` §4.1).
@@ -200,6 +214,20 @@ mod tests {
         for label in super::super::LinkLabel::ALL {
             assert!(texts.get(&format!("link.{}", label.key())).is_some(), "{label:?}");
         }
+    }
+
+    #[test]
+    fn what_is_said_elsewhere_stands_for_a_line_and_names_no_orcid() {
+        let texts = Texts::english();
+        let others = texts.for_others();
+        for key in texts.keys().filter_map(|key| key.strip_prefix(OTHER)) {
+            let (here, there) = (texts.get(key).unwrap_or_else(|| panic!("{key} stands for nothing")), others.get(key));
+            let there = there.unwrap();
+            assert_ne!(here, there, "{key}");
+            assert!(!there.contains("ORCID") && !there.contains(" iD"), "{key}: {there}");
+            assert!(placeholders(there).all(|name| fills(here, name)), "{key} asks for more than it is given");
+        }
+        assert_eq!(others.get("denied.needs"), texts.get("denied.needs"));
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(super) async fn send(session: &mut Session, answer: Response<Bytes>, hsts: b
         session.write_response_body(Some(body), true).await?;
     }
     if closes {
+        // Nothing more will be said: that much may be known at once.
+        session.as_downstream_mut().shutdown().await;
         drain(session, &BEHIND).await;
     }
     Ok(())

@@ -47,6 +47,7 @@ impl House {
             access_token: AccessToken::new("token"),
             refresh_token: None,
             expires: None,
+            at_provider: None,
         };
         let client: ClientName = "orcid".parse().unwrap();
         let done = SignInCompletion {

@@ -72,6 +72,7 @@ impl SignIn {
         };
         let Some(root) = self.root(request).await? else { return Ok(pages::redirect(&onward)) };
         let site = landed.arrival.as_ref().and_then(|arrival| self.site_of(arrival));
+        let Some(provider) = self.provider_view(&root.identity.client) else { return Ok(pages::redirect(&onward)) };
         let page = Page::Connected {
             person: PersonView::from(&*root.identity),
             site: site.map(|site| self.site_view(&site)),
@@ -79,6 +80,7 @@ impl SignIn {
             missing: pages::scope_lines(&landed.missing),
             onward,
             first_time: landed.first_time,
+            provider,
         };
         Ok(self.pages.answer(&page))
     }
@@ -95,8 +97,13 @@ impl SignIn {
             return Ok(pages::redirect(SIGN_IN));
         };
         let asked_by = denied.arrival.and_then(|arrival| self.site_of(&arrival).map(|site| (arrival, site)));
+        let client = asked_by.as_ref().map(|(_, site)| &site.client);
+        let client = client.or_else(|| self.default_provider().map(|provider| &provider.settings().name));
+        let Some(provider) = client.and_then(|client| self.provider_view(client)) else {
+            return Ok(self.notice(Notice::Internal, None));
+        };
         let Some((arrival, site)) = asked_by else {
-            let page = Page::Denied { site: None, needs: Vec::new(), retry: START.to_owned(), leave: None };
+            let page = Page::Denied { site: None, needs: Vec::new(), retry: START.to_owned(), leave: None, provider };
             return Ok(self.pages.answer(&page));
         };
         let root = self.root(request).await?;
@@ -111,6 +118,7 @@ impl SignIn {
             needs: pages::scope_lines(&arrival.scopes),
             retry: self.address_with(START, &self.resumed(&arrival)),
             leave: Some(leave),
+            provider,
         };
         Ok(self.pages.answer(&page))
     }

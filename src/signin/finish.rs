@@ -19,6 +19,8 @@ use std::time::Duration;
 /// Exchanges under way at once; beyond, callbacks queue for a moment. A flood of made-up codes cannot
 /// turn the gate into a flood at ORCID.
 pub(super) const EXCHANGES: usize = 128;
+/// Exchanges under way at once from one address.
+pub(super) const EXCHANGES_EACH: u8 = 8;
 /// How long a callback queues.
 const QUEUE: Duration = Duration::from_secs(8);
 

@@ -5,6 +5,7 @@ mod answer;
 mod arrival;
 mod arrive;
 mod attempt;
+mod back_channel;
 mod begin;
 mod callback;
 mod endings;
@@ -20,6 +21,7 @@ mod sealed;
 mod settings;
 mod sign_in_page;
 mod sign_out;
+mod sign_out_there;
 mod start;
 mod ticket;
 mod waiting;
@@ -30,10 +32,11 @@ mod tests;
 pub use begin::Wants;
 pub use navigation::is_navigation;
 pub use request::OwnRequest;
-pub use settings::{SignInParts, SignInSettings, callback_url};
+pub use settings::{SignInParts, SignInSettings, back_channel_url, callback_url, sign_out_return_url};
 
 use crate::assertion::Assertions;
 use crate::domain::{Chance, ClientName, Clock, IncidentId};
+use crate::metrics::Metrics;
 use crate::orcid::Provider;
 use crate::pages::{ASSETS, Notice, Page, Pages, ProviderView, SiteView};
 use crate::policy::{PolicySet, Site};
@@ -58,6 +61,7 @@ pub struct SignIn {
     policies: Arc<ArcSwap<PolicySet>>,
     pages: Arc<Pages>,
     assertions: Arc<Assertions>,
+    metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     arrivals: Sealer,
@@ -69,6 +73,7 @@ pub struct SignIn {
     outcomes: outcomes::Outcomes,
     exchanges: tokio::sync::Semaphore,
     places: places::Places,
+    webhook_places: places::Places,
 }
 
 impl fmt::Debug for SignIn {
@@ -99,13 +104,15 @@ impl SignIn {
             verifiers: vault.sealer(Purpose::Pkce),
             outcomes: outcomes::Outcomes::default(),
             exchanges: tokio::sync::Semaphore::new(finish::EXCHANGES),
-            places: places::Places::default(),
+            places: places::Places::new(finish::EXCHANGES_EACH),
+            webhook_places: places::Places::new(back_channel::EACH),
             settings: parts.settings,
             sessions: parts.sessions,
             providers: parts.providers,
             policies: parts.policies,
             pages: parts.pages,
             assertions: parts.assertions,
+            metrics: parts.metrics,
             clock: parts.clock,
             chance: parts.chance,
             vault: parts.vault,
@@ -118,6 +125,9 @@ impl SignIn {
         if let Some(name) = path.strip_prefix(settings::CALLBACK) {
             let step = self.callback(name, &request).await;
             return self.settle(step, None);
+        }
+        if let Some(name) = path.strip_prefix(settings::BACK_CHANNEL) {
+            return self.back_channel(name, &request).await;
         }
         if path == settings::SIGN_OUT {
             let step = self.sign_out(&request).await;
@@ -133,6 +143,7 @@ impl SignIn {
             settings::CONNECTED => self.connected(&request).await,
             settings::ACCOUNT => self.account(&request).await,
             settings::DENIED => self.denied_page(&request).await,
+            settings::SIGN_OUT_RETURN => self.back_from_sign_out(&request).await,
             settings::TROUBLE => Ok(self.trouble_page(&request)),
             settings::JWKS => Ok(self.jwks()),
             path => Ok(self.asset(path, None)),

@@ -1,18 +1,17 @@
-//! [`Places`]: how many exchanges one address may have under way, so that made-up codes from one place leave
-//! room for everybody else (T80). Asked by `finish` before it takes one of the gate's places.
+//! [`Places`]: how many things one address may have under way, so that what one place makes up leaves room for
+//! everybody else (T80). Asked by `finish` before an exchange, by `back_channel` before a token is looked into.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Exchanges under way at once from one address.
-const EACH: u8 = 8;
 /// Most addresses counted at once; beyond, newcomers are turned away.
 const ADDRESSES: usize = 4_096;
 
-/// Who has how many exchanges under way. Addresses without any are not kept.
-#[derive(Debug, Default)]
+/// Who has how many under way. Addresses without any are not kept.
+#[derive(Debug)]
 pub(super) struct Places {
+    each: u8,
     taken: Mutex<HashMap<IpAddr, u8>>,
 }
 
@@ -24,6 +23,11 @@ pub(super) struct Place<'a> {
 }
 
 impl Places {
+    /// So many for each address.
+    pub(super) fn new(each: u8) -> Self {
+        Self { each, taken: Mutex::default() }
+    }
+
     /// A place for `peer`; `None` when it has all of its own, or too many addresses are about.
     pub(super) fn take(&self, peer: IpAddr) -> Option<Place<'_>> {
         let whose = counted_as(peer);
@@ -32,7 +36,7 @@ impl Places {
             return None;
         }
         let count = taken.entry(whose).or_default();
-        if *count >= EACH {
+        if *count >= self.each {
             return None;
         }
         *count += 1;
@@ -77,8 +81,8 @@ mod tests {
         for (address, same, other) in
             [("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::ffff:2:3:4", "2001:db8:0:1::1")]
         {
-            let places = Places::default();
-            let mut held: Vec<_> = (0..EACH).map(|_| places.take(ip(address)).unwrap()).collect();
+            let places = Places::new(8);
+            let mut held: Vec<_> = (0..8).map(|_| places.take(ip(address)).unwrap()).collect();
             assert!(places.take(ip(address)).is_none() && places.take(ip(same)).is_none(), "{address}");
             assert!(places.take(ip(other)).is_some(), "{other}");
             held.pop();
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn t80_the_addresses_counted_are_bounded() {
-        let places = Places::default();
+        let places = Places::new(8);
         let address = |n: usize| IpAddr::from(u32::try_from(n).unwrap().to_be_bytes());
         let mut held: Vec<_> = (0..ADDRESSES).map(|n| places.take(address(n)).unwrap()).collect();
         assert!(places.take(address(ADDRESSES)).is_none());

@@ -16,6 +16,7 @@ pub(super) enum Kind {
     Connected,
     Denied,
     Trouble,
+    Leaving,
 }
 
 impl Kind {
@@ -29,6 +30,7 @@ impl Kind {
             Kind::Connected => "connected",
             Kind::Denied => "denied",
             Kind::Trouble => "trouble",
+            Kind::Leaving => "leaving",
         }
     }
 

@@ -4,6 +4,7 @@
 use super::SignIn;
 use crate::assertion::Assertions;
 use crate::domain::{Chance, ClientName, Clock, Host, return_to};
+use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::policy::PolicySet;
 use crate::session::Sessions;
@@ -33,6 +34,7 @@ pub struct SignInParts {
     pub policies: Arc<ArcSwap<PolicySet>>,
     pub pages: Arc<Pages>,
     pub assertions: Arc<Assertions>,
+    pub metrics: Arc<Metrics>,
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
 }
@@ -47,6 +49,8 @@ pub(super) const CONNECTED: &str = "/.lychgate/connected";
 pub(super) const DENIED: &str = "/.lychgate/denied";
 pub(super) const ACCOUNT: &str = "/.lychgate/account";
 pub(super) const SIGN_OUT: &str = "/.lychgate/sign-out";
+pub(super) const SIGN_OUT_RETURN: &str = "/.lychgate/sign-out/return";
+pub(super) const BACK_CHANNEL: &str = "/.lychgate/webhook/back-channel-logout/";
 pub(super) const JWKS: &str = "/.lychgate/jwks.json";
 pub(super) const ARRIVE: &str = "/.lychgate/arrive";
 pub(super) const ME: &str = "/.lychgate/me";
@@ -55,6 +59,17 @@ pub(super) const ME: &str = "/.lychgate/me";
 /// the registration at ORCID: one per client, pinned to its issuer (T42).
 pub fn callback_url(sign_in_host: &Host, public_port: u16, client: &ClientName) -> String {
     format!("{}{CALLBACK}{client}", return_to::origin(sign_in_host, public_port))
+}
+
+/// Where a provider says that somebody signed out there: its `backchannel_logout_uri` of the client.
+pub fn back_channel_url(sign_in_host: &Host, public_port: u16, client: &ClientName) -> String {
+    format!("{}{BACK_CHANNEL}{client}", return_to::origin(sign_in_host, public_port))
+}
+
+/// Where a provider sends a browser back to after a sign-out: one of the client's
+/// `post_logout_redirect_uris`.
+pub fn sign_out_return_url(sign_in_host: &Host, public_port: u16) -> String {
+    format!("{}{SIGN_OUT_RETURN}", return_to::origin(sign_in_host, public_port))
 }
 
 impl SignIn {

@@ -5,7 +5,8 @@ use super::arrival::{LEFT_AGE, LEFT_COOKIE};
 use super::form_token::{self, Action};
 use super::settings::{ACCOUNT, SIGN_IN, SIGN_OUT};
 use super::{OwnRequest, SignIn, StepFault, allowing, with_cookies};
-use crate::pages::{Notice, Page, PersonView, ProviderView, Reach};
+use crate::orcid::Provider;
+use crate::pages::{Notice, Page, PersonView, ProviderView, Reach, There};
 use crate::policy::Site;
 use crate::session::cookie;
 use crate::vault::LiveSession;
@@ -126,16 +127,30 @@ impl SignIn {
             again: Some(format!("{}/", self.origin(&request.host))),
             everywhere: Some(format!("{}{SIGN_OUT}", self.home())),
             provider,
+            there: There::MaybeStill,
         };
         self.pages.answer(&page)
     }
 
-    fn signed_out(&self, reach: Reach, root: Option<&LiveSession>) -> Response<Bytes> {
-        let known = root.and_then(|root| self.provider_view(&root.identity.client));
-        let default =
-            || self.default_provider().map(|it| ProviderView::new(it.settings().environment, &it.settings().issuer));
-        let Some(provider) = known.or_else(default) else { return self.notice(Notice::NotFound, None) };
-        let page = Page::SignedOut { reach, site: None, again: Some(SIGN_IN.to_owned()), everywhere: None, provider };
-        self.pages.answer(&page)
+    /// Nobody is signed in on the sign-in host any more. With the way to sign out at the provider too, where
+    /// there is one: a session there would let whoever comes next in again.
+    pub(super) fn signed_out(&self, reach: Reach, root: Option<&LiveSession>) -> Response<Bytes> {
+        let known = root.and_then(|root| self.providers.get(&root.identity.client));
+        let Some(provider) = known.or_else(|| self.default_provider()) else {
+            return self.notice(Notice::NotFound, None);
+        };
+        match self.way_out(provider) {
+            Some((address, cookie)) => {
+                with_cookies(self.signed_out_page(reach, provider, There::Leave(address)), vec![cookie])
+            }
+            None => self.signed_out_page(reach, provider, There::MaybeStill),
+        }
+    }
+
+    pub(super) fn signed_out_page(&self, reach: Reach, provider: &Provider, there: There) -> Response<Bytes> {
+        let settings = provider.settings();
+        let provider = ProviderView::new(settings.environment, &settings.issuer);
+        let again = Some(SIGN_IN.to_owned());
+        self.pages.answer(&Page::SignedOut { reach, site: None, again, everywhere: None, provider, there })
     }
 }

@@ -402,7 +402,7 @@ fn unknown(name: &str) -> Problem {
     let problem = Problem::error("no switch is called that").found(shown(name));
     match closest(name, Switches::default().table().into_iter().map(|view| view.name)) {
         Some(close) => problem.expected(format!("did you mean {close}?")),
-        None => problem.remedy("lychgate simulator --help lists them"),
+        None => problem.remedy("lychgate simulator --switches lists them"),
     }
 }
 

@@ -53,6 +53,9 @@ async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>) -> Arc<Provider
         redirect_uri: "https://signin.example/.lychgate/callback/orcid".into(),
         base_scope: Scope::authenticate(),
         foreign_subjects: false,
+        subject_claim: None,
+        extra_scopes: Default::default(),
+        offer_sign_out: true,
         userinfo: false,
         cache_file: None,
         ca_file: None,
@@ -133,6 +136,7 @@ impl House {
             access_token: AccessToken::new(token),
             refresh_token: Some(RefreshToken::new(format!("refresh {token}"))),
             expires: None,
+            at_provider: None,
         };
         let previous = match previous {
             Some(key) => self.vault.session(&HashedSessionKey([key; 32])).await.unwrap(),

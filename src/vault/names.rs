@@ -4,7 +4,7 @@
 use super::cipher::subkey;
 use super::seal::Keys;
 use super::{ConnectionKey, VaultFault, files, seal};
-use crate::domain::{Chance, Environment, Subject};
+use crate::domain::{Chance, ClientName, Environment, Subject};
 use ring::hmac;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -24,11 +24,16 @@ impl ConnectionId {
     }
 }
 
+/// Stands for what a provider calls a sign-in: its session, or the person it signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ProviderName(pub(super) [u8; 24]);
+
 /// The hashing keys of one vault.
 pub(super) struct Names {
     secret: Zeroizing<[u8; 32]>,
     people: hmac::Key,
     clients: hmac::Key,
+    at_providers: hmac::Key,
 }
 
 impl Names {
@@ -44,7 +49,12 @@ impl Names {
     }
 
     fn new(secret: Zeroizing<[u8; 32]>) -> Self {
-        Self { people: subkey(&*secret, "name people"), clients: subkey(&*secret, "name clients"), secret }
+        Self {
+            people: subkey(&*secret, "name people"),
+            clients: subkey(&*secret, "name clients"),
+            at_providers: subkey(&*secret, "name provider sessions"),
+            secret,
+        }
     }
 
     /// Reads the vault's names key; `None` when the vault has none yet. `store_id` ties the file to its vault.
@@ -99,6 +109,16 @@ impl Names {
         id[..16].copy_from_slice(&locator.0);
         id[16..].copy_from_slice(&client);
         ConnectionId(id)
+    }
+
+    /// What the provider of `client` calls a session.
+    pub(super) fn provider_session(&self, environment: Environment, client: &ClientName, sid: &str) -> ProviderName {
+        ProviderName(hash(&self.at_providers, &[environment.as_str(), client.as_str(), "sid", sid]))
+    }
+
+    /// What it calls a person; not always the subject known here.
+    pub(super) fn provider_subject(&self, environment: Environment, client: &ClientName, sub: &str) -> ProviderName {
+        ProviderName(hash(&self.at_providers, &[environment.as_str(), client.as_str(), "sub", sub]))
     }
 }
 

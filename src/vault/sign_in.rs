@@ -68,6 +68,9 @@ impl Vault {
             };
             // First in the batch, so that the rows that expire with it are listed under it.
             core.begin_into(&mut batch, &root, &session, id, &data_key);
+            if let Some(known_as) = &grant.at_provider {
+                core.index_at_provider(&mut batch, (key.environment, &key.client), known_as, &root, session.expires);
+            }
             batch.put(address.clone(), data_key.seal(&*core.chance, &address, &record));
             core.queue_revocations(&mut batch, superseded.iter().map(|token| Queued::new(&key, token)));
             if let Some(old) = replaces {

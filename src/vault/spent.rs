@@ -21,4 +21,9 @@ impl Vault {
         batch.put_until(at, Vec::new(), expires);
         Ok(self.core.store.write(batch).await? == Outcome::Written)
     }
+
+    /// Whether a mark has been spent, without spending it.
+    pub(super) async fn is_spent(&self, mark: Mark) -> Result<bool, VaultFault> {
+        Ok(self.core.store.get(&trees::spent(mark.purpose, &mark.id)).await?.is_some())
+    }
 }

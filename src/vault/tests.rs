@@ -5,6 +5,7 @@ mod connections;
 mod damage;
 mod kill;
 mod opening;
+mod provider_sessions;
 mod secrecy;
 mod sessions;
 mod store;

@@ -3,7 +3,7 @@
 //! authenticated with the row's contents, so a row moved elsewhere does not open (T72).
 
 use super::HashedSessionKey;
-use super::names::{ConnectionId, Locator};
+use super::names::{ConnectionId, Locator, ProviderName};
 use crate::domain::UnixTime;
 use std::fmt;
 
@@ -27,6 +27,8 @@ pub(crate) enum Tree {
     Revocations = 6,
     /// Key id -> a key that signs assertions, sealed under the ring.
     SigningKeys = 7,
+    /// Name of a sign-in at its provider ‖ root -> nothing. Expires with the session.
+    OfProvider = 16,
     /// Expiry ‖ address -> the addresses that expire together. Written by the store itself.
     Expiry = 255,
 }
@@ -38,8 +40,10 @@ impl Tree {
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        use Tree::{Children, Connections, Expiry, Meta, OfConnection, Revocations, Sessions, SigningKeys, Spent};
-        [Meta, Connections, Sessions, Children, OfConnection, Spent, Revocations, SigningKeys, Expiry]
+        use Tree::{
+            Children, Connections, Expiry, Meta, OfConnection, OfProvider, Revocations, Sessions, SigningKeys, Spent,
+        };
+        [Meta, Connections, Sessions, Children, OfConnection, Spent, Revocations, SigningKeys, OfProvider, Expiry]
             .into_iter()
             .find(|tree| *tree as u8 == byte)
     }
@@ -127,6 +131,14 @@ pub(super) fn sessions_of(id: ConnectionId) -> Address {
 
 pub(super) fn session_of(id: ConnectionId, session: &HashedSessionKey) -> Address {
     Address::new(Tree::OfConnection, &[&id.0, &session.0])
+}
+
+pub(super) fn sessions_of_provider(name: ProviderName) -> Address {
+    Address::new(Tree::OfProvider, &[&name.0])
+}
+
+pub(super) fn session_of_provider(name: ProviderName, root: &HashedSessionKey) -> Address {
+    Address::new(Tree::OfProvider, &[&name.0, &root.0])
 }
 
 /// The session named by the last 32 bytes of an index row's address.

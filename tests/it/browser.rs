@@ -2,7 +2,7 @@
 //! with the keyboard alone, on a small screen, in the dark, without scripts, with assistive technology. Each
 //! step leaves a screenshot.
 
-mod scene;
+pub(crate) mod scene;
 
 use crate::campus::chromium::Chromium;
 use crate::campus::legacy_app::LegacyApp;

@@ -76,6 +76,8 @@ fn documents_link_to_files_that_exist() {
         "docs/SECURITY.md",
         "docs/OPERATIONS.md",
         "docs/CHANGELOG.md",
+        "docs/recipes/otterwiki.md",
+        "docs/PROVIDERS.md",
         "tests/README.md",
         "certs/README.md",
         "policies/README.md",
@@ -90,5 +92,24 @@ fn documents_link_to_files_that_exist() {
             }
             assert!(folder.join(target).exists(), "{name} links to {target}, which does not exist");
         }
+    }
+}
+
+/// What PROVIDERS.md shows of a configuration can be written so.
+#[test]
+fn the_providers_shown_are_read() {
+    let place = crate::campus::temp::directory();
+    for name in ["gate.pem", "gate.key", "vault.key", "staff.secret"] {
+        crate::campus::temp::write(place.path(), name, "x");
+    }
+    std::fs::create_dir(place.path().join("policies")).unwrap();
+    let gate = "[gate]\nsign_in_host = \"signin.campus.example\"\n[tls]\ncertificates = [{ cert = \"gate.pem\", key = \"gate.key\" }]\n";
+    let text = document("docs/PROVIDERS.md");
+    let shown: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(shown.len() >= 3, "the examples are no longer where this test looks");
+    for example in shown {
+        let file = crate::campus::temp::write(place.path(), "lychgate.toml", format!("{gate}{example}"));
+        let (settings, problems) = lychgate::config::load(&file, Vec::new(), std::iter::empty());
+        assert!(settings.is_some() && problems.is_empty(), "{example}\n{problems:#?}");
     }
 }

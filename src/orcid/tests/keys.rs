@@ -97,6 +97,30 @@ async fn d2_a_key_rotated_just_before_signing_is_fetched() {
 }
 
 #[tokio::test]
+async fn d2_an_answer_under_way_while_another_sign_in_learns_of_the_rotation_still_counts() {
+    let provider = FakeProvider::start().await;
+    let client = client(settings(&provider));
+    exchange(&client).await.unwrap();
+    // Signed with the old key, and on its way for a good while.
+    let drip = Some(Duration::from_millis(2));
+    provider.set("/oauth/token", Reply { drip, ..Reply::json(&provider.tokens()) });
+    let slow = tokio::spawn({
+        let client = client.clone();
+        async move { exchange(&client).await.map(|_| ()) }
+    });
+    while provider.seen("/oauth/token").len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    provider.set(KEYS, set(&[NEXT_KEY.jwk("two")]));
+    provider.answer_with(NEXT_KEY.token(&json!({"kid": "two", "alg": "RS256"}), &provider.claims()));
+    exchange(&client).await.unwrap();
+    assert_eq!(slow.await.unwrap(), Ok(()));
+    // But not for whoever asks from now on.
+    provider.answer_with(KEY.token(&provider.header(), &provider.claims()));
+    assert_eq!(exchange(&client).await.err(), Some(OrcidTrouble::Lied(Check::UnknownKey)));
+}
+
+#[tokio::test]
 async fn d2_a_provider_that_names_no_key_may_rotate_too() {
     let provider = FakeProvider::start().await;
     provider.set(KEYS, set(&[without(KEY.jwk(""), "kid")]));
@@ -120,7 +144,7 @@ async fn t57_a_thousand_unknown_key_ids_are_one_fetch_a_minute() {
                 let message = provider::message(&json!({"kid": format!("invented-{at}"), "alg": "RS256"}), &json!({}));
                 let token = format!("{message}.{signature}");
                 let client = client.clone();
-                tokio::spawn(async move { client.believe(&token, ACCESS, Some(NONCE)).await.map(|_| ()) })
+                tokio::spawn(async move { client.believe(&token, ACCESS, Some(NONCE), None).await.map(|_| ()) })
             })
             .collect();
         for task in tasks {

@@ -5,9 +5,11 @@ mod authorization;
 mod discovery;
 mod id_tokens;
 mod keys;
+mod logout_tokens;
 mod provider;
 mod random;
 mod renewal;
+mod strangers;
 mod token_endpoint;
 
 use super::*;
@@ -29,6 +31,9 @@ fn settings(provider: &FakeProvider) -> ProviderSettings {
         redirect_uri: "https://gate.example/.lychgate/callback/orcid".to_owned(),
         base_scope: Scope::openid(),
         foreign_subjects: false,
+        subject_claim: None,
+        extra_scopes: ScopeSet::default(),
+        offer_sign_out: true,
         userinfo: false,
         cache_file: None,
         ca_file: None,

@@ -1,10 +1,12 @@
 //! Foreign bytes at random: no document and no token makes the readers panic, and no changed token
 //! is believed.
 
+use super::super::claims::Watch;
 use super::super::endpoints::Endpoints;
-use super::super::id_token::{Expected, SignedToken};
+use super::super::id_token::{self, Expected};
 use super::super::jwks::KeySet;
 use super::super::settings::SigningAlgorithm;
+use super::super::signed_token::{SignedToken, TokenKind};
 use super::provider::KEY;
 use super::*;
 use crate::domain::UnixTime;
@@ -19,9 +21,13 @@ fn expected() -> Expected<'static> {
         client_id: CLIENT,
         nonce: None,
         access_token: ACCESS,
-        leeway: Duration::from_secs(60),
-        now: UnixTime(NOW),
+        watch: Watch { now: UnixTime(NOW), leeway: Duration::from_secs(60) },
+        subject_claim: None,
     }
+}
+
+fn read(text: &str) -> Result<SignedToken<'_>, Check> {
+    SignedToken::read(text, &BOTH, TokenKind::Id)
 }
 
 fn good_token() -> String {
@@ -42,6 +48,9 @@ fn offline() -> ProviderSettings {
         redirect_uri: "https://gate.example/cb".to_owned(),
         base_scope: Scope::openid(),
         foreign_subjects: true,
+        subject_claim: None,
+        extra_scopes: ScopeSet::default(),
+        offer_sign_out: true,
         userinfo: false,
         cache_file: None,
         ca_file: None,
@@ -55,8 +64,8 @@ proptest! {
 
     #[test]
     fn random_text_is_no_token(text in "[A-Za-z0-9_.{}\":,-]{0,200}") {
-        if let Ok(token) = SignedToken::read(&text, &BOTH) {
-            prop_assert!(token.claims(&expected()).is_err());
+        if let Ok(token) = read(&text) {
+            prop_assert!(id_token::claims(&token, &expected()).is_err());
         }
     }
 
@@ -67,10 +76,20 @@ proptest! {
         let at = at % good.len();
         let changed = format!("{}{to}{}", &good[..at], &good[at + 1..]);
         let believed = |text: &str| {
-            SignedToken::read(text, &BOTH).is_ok_and(|token| token.verify(&keys).is_ok() && token.claims(&expected()).is_ok())
+            let token = read(text);
+            token.is_ok_and(|token| token.verify(&keys).is_ok() && id_token::claims(&token, &expected()).is_ok())
         };
         prop_assert!(believed(&good));
         prop_assert_eq!(believed(&changed), changed == good);
+    }
+
+    #[test]
+    fn t95_random_claims_are_no_word_of_a_sign_out(claims in "[a-z0-9{}\\[\\]\":, ]{0,120}") {
+        let provider = Provider::new(offline(), Arc::new(StoppedClock::at(NOW))).unwrap();
+        let payload = provider::base64url(format!("{{\"iss\":\"https://op.example\",\"aud\":\"{CLIENT}\",{claims}}}"));
+        let text = format!("{}.{payload}.AAAA", provider::base64url(r#"{"alg":"RS256"}"#));
+        let token = SignedToken::read(&text, &BOTH, TokenKind::Logout).unwrap();
+        prop_assert!(provider.claimed(&token).is_err());
     }
 
     #[test]
@@ -84,7 +103,7 @@ proptest! {
         let set = json!({"keys": [{"kty": "RSA", "n": n, "e": e}, {"kty": "EC", "crv": "P-256", "x": n, "y": e}]});
         if let Ok(keys) = KeySet::read(set.to_string().as_bytes(), &BOTH) {
             let good = good_token();
-            prop_assert!(SignedToken::read(&good, &BOTH).unwrap().verify(&keys).is_err());
+            prop_assert!(read(&good).unwrap().verify(&keys).is_err());
         }
     }
 }

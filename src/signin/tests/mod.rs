@@ -117,6 +117,9 @@ fn provider_settings(issuer: &str) -> ProviderSettings {
         algorithms: vec![SigningAlgorithm::Rs256],
         base_scope: Scope::authenticate(),
         foreign_subjects: false,
+        subject_claim: None,
+        extra_scopes: Default::default(),
+        offer_sign_out: true,
         userinfo: false,
         cache_file: None,
         ca_file: None,
@@ -160,6 +163,7 @@ impl Campus {
             vault,
             providers: Arc::new(BTreeMap::from([(orcid.settings().name.clone(), orcid)])),
             policies: Arc::new(ArcSwap::from_pointee(policies())),
+            metrics: Arc::new(Metrics::new().unwrap()),
             pages: Arc::new(Pages::new(PagesSettings::default()).unwrap()),
             assertions: Arc::new(Assertions::new(
                 "https://signin.example:8443".into(),

@@ -119,6 +119,7 @@ pub(super) fn grant(who: &str, wanted: &str, number: u64) -> Grant {
         access_token: AccessToken::new(format!("access-token-{who}-{number}")),
         refresh_token: Some(RefreshToken::new(format!("refresh-token-{who}-{number}"))),
         expires: Some(crate::domain::UnixTime(NOW + 631_138_518)),
+        at_provider: None,
     }
 }
 

@@ -48,19 +48,10 @@ impl Scene {
         format!("{}.lychgate/{path}", self.demo.sign_in())
     }
 
-    /// Waits until the page holds every one of `words`: what was clicked may still be on its way.
+    /// [`says`], of what is shown.
     pub async fn says(&self, words: &[&str]) -> &Self {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let mut text = String::new();
-            if let Ok(body) = self.chromium.client().find(Locator::Css("body")).await {
-                text = body.text().await.unwrap_or_default();
-            }
-            let missing = words.iter().find(|word| !text.contains(**word));
-            let Some(missing) = missing else { return self };
-            assert!(Instant::now() < end, "{} does not say {missing:?}:\n{text}", self.chromium.url().await);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        says(&self.chromium, words).await;
+        self
     }
 
     #[track_caller]
@@ -93,29 +84,49 @@ impl Scene {
         assert!(console.is_empty(), "the console holds:\n{}", console.join("\n"));
     }
 
-    /// What every page of ours must be for eyes, ears and fingers.
+    /// [`assert_well_made`], of what is shown.
     pub async fn assert_well_made(&self) {
-        let url = self.chromium.url().await;
-        let tree = self.chromium.accessibility_tree().await;
-        let of_role = |role: &str| tree.iter().filter(|node| node.role == role).collect::<Vec<_>>();
-        assert_eq!(of_role("main").len(), 1, "one main on {url}: {tree:?}");
-        for role in ["link", "button", "textbox"] {
-            assert!(of_role(role).iter().all(|node| !node.name.trim().is_empty()), "a {role} without a name on {url}");
-        }
-        let facts = self.chromium.script(FACTS).await;
-        assert_eq!(facts["h1"], 1, "one h1 on {url}");
-        assert!(facts["lang"].as_str().is_some_and(|lang| !lang.is_empty()), "{url} does not say its language");
-        assert!(facts["title"].as_str().is_some_and(|title| !title.is_empty()), "{url} has no title");
-        assert_eq!(facts["skipped"], json!([]), "headings of {url} skip a level");
-        assert_eq!(facts["small"], json!([]), "too small to hit on {url}");
-        assert_eq!(facts["pale"], json!([]), "too little contrast on {url}");
-        assert!(!self.chromium.scrolls_sideways().await, "{url} scrolls sideways");
+        assert_well_made(&self.chromium).await;
     }
 
     pub async fn close(self) {
         self.chromium.quit().await;
         self.demo.child.stop().assert_code(0);
     }
+}
+
+/// Waits until the page holds every one of `words`: what was clicked may still be on its way.
+pub async fn says(chromium: &Chromium, words: &[&str]) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut text = String::new();
+        if let Ok(body) = chromium.client().find(Locator::Css("body")).await {
+            text = body.text().await.unwrap_or_default();
+        }
+        let missing = words.iter().find(|word| !text.contains(**word));
+        let Some(missing) = missing else { return };
+        assert!(Instant::now() < end, "{} does not say {missing:?}:\n{text}", chromium.url().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What every page of ours must be for eyes, ears and fingers.
+pub async fn assert_well_made(chromium: &Chromium) {
+    let url = chromium.url().await;
+    let tree = chromium.accessibility_tree().await;
+    let of_role = |role: &str| tree.iter().filter(|node| node.role == role).collect::<Vec<_>>();
+    assert_eq!(of_role("main").len(), 1, "one main on {url}: {tree:?}");
+    for role in ["link", "button", "textbox"] {
+        assert!(of_role(role).iter().all(|node| !node.name.trim().is_empty()), "a {role} without a name on {url}");
+    }
+    let facts = chromium.script(FACTS).await;
+    assert_eq!(facts["h1"], 1, "one h1 on {url}");
+    assert!(facts["lang"].as_str().is_some_and(|lang| !lang.is_empty()), "{url} does not say its language");
+    assert!(facts["title"].as_str().is_some_and(|title| !title.is_empty()), "{url} has no title");
+    assert_eq!(facts["skipped"], json!([]), "headings of {url} skip a level");
+    assert_eq!(facts["small"], json!([]), "too small to hit on {url}");
+    assert_eq!(facts["pale"], json!([]), "too little contrast on {url}");
+    assert!(!chromium.scrolls_sideways().await, "{url} scrolls sideways");
 }
 
 /// Counts and measures: headings, targets under 24 pixels (WCAG 2.2 §2.5.8; links within a sentence are

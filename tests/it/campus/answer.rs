@@ -61,6 +61,13 @@ impl Answer {
         self
     }
 
+    /// The same, whatever the query.
+    #[track_caller]
+    pub fn assert_at_path(&self, path: &str) -> &Self {
+        assert!(self.url.path() == path, "expected to be at {path}\n{}", self.story());
+        self
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -188,6 +188,12 @@ fn source_list_matches(list: &str, page: &Url, target: &Url) -> bool {
         "'self'" => same_origin(page, target),
         "*" => true,
         scheme if scheme.ends_with(':') => target.scheme() == scheme.trim_end_matches(':'),
+        wild if wild.contains("://*.") => Url::parse(&wild.replacen("://*.", "://", 1)).is_ok_and(|parent| {
+            let below = |host: &str| parent.host_str().is_some_and(|parent| host.ends_with(&format!(".{parent}")));
+            parent.scheme() == target.scheme()
+                && parent.port_or_known_default() == target.port_or_known_default()
+                && target.host_str().is_some_and(below)
+        }),
         origin => Url::parse(origin).is_ok_and(|origin| {
             same_origin(&origin, target) && (origin.path() == "/" || target.path().starts_with(origin.path()))
         }),
@@ -235,6 +241,22 @@ mod tests {
         assert!(!same_site(&url("https://wiki.localhost/"), &url("https://library.localhost/")));
         assert!(!same_site(&url("http://a.example/"), &url("https://a.example/")));
         assert!(!same_site(&url("http://127.0.0.1/"), &url("http://127.0.0.2/")));
+    }
+
+    #[test]
+    fn sources_of_form_action() {
+        let page = url("https://gate.campus.example/");
+        for (source, target, matches) in [
+            ("'self'", "https://gate.campus.example/x", true),
+            ("https://*.campus.example", "https://library.campus.example/x", true),
+            ("https://*.campus.example", "https://campus.example/x", false),
+            ("https://*.campus.example", "https://library.campus.example:8443/x", false),
+            ("https://*.campus.example:8443", "https://library.campus.example:8443/x", true),
+            ("https://*.campus.example", "http://library.campus.example/x", false),
+            ("https://*.campus.example", "https://notcampus.example/x", false),
+        ] {
+            assert_eq!(source_list_matches(source, &page, &url(target)), matches, "{source} {target}");
+        }
     }
 
     #[test]

@@ -163,6 +163,7 @@ pub struct Builder {
     extra: String,
     replaced: Vec<(String, String)>,
     switches: Vec<(String, String)>,
+    client: Option<String>,
     clock: Option<Arc<StoppedClock>>,
 }
 
@@ -175,6 +176,7 @@ impl Default for Builder {
             extra: String::new(),
             replaced: Vec::new(),
             switches: Vec::new(),
+            client: None,
             clock: None,
         }
     }
@@ -205,6 +207,12 @@ impl Builder {
     /// Sets a switch of the simulator, such as `lie`, before the gate meets it.
     pub fn switch(mut self, name: &str, value: &str) -> Self {
         self.switches.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Describes the client `campus` by these lines instead, for a provider other than the simulator.
+    pub fn client(mut self, lines: &str) -> Self {
+        self.client = Some(lines.to_owned());
         self
     }
 
@@ -255,7 +263,13 @@ impl Builder {
         }
         vault::generate_key_file(&folder.join("keys"), &SystemClock, &SystemChance::default())
             .expect("keys can be made");
-        let mut text = CONFIGURATION
+        let mut text = CONFIGURATION.to_owned();
+        if let Some(client) = &self.client {
+            let table = text.find("[clients.campus]").expect("the configuration describes the client last");
+            text.truncate(table);
+            text.push_str(&format!("[clients.campus]\n{client}\n"));
+        }
+        let mut text = text
             .replace("{client_id}", MEMBER_CLIENT)
             .replace("{client_secret}", CLIENT_SECRET)
             .replace("{issuer}", issuer);

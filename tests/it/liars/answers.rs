@@ -25,7 +25,7 @@ told! { stage::in_the_sign_in;
     t55_somebody_elses_orcid: "token-orcid-other" => Refused(502, "contradicts itself");
     t54_an_orcid_with_a_wrong_check_digit: "token-orcid-wrong" => Refused(502, "subject is not an ORCID iD");
     t54_an_empty_orcid: "token-orcid-empty" => Refused(502, "subject is not an ORCID iD");
-    t54_an_orcid_that_is_a_number: "token-orcid-number" => Refused(502, "unusable");
+    t54_an_orcid_that_is_a_number: "token-orcid-number" => Refused(502, "subject is not an ORCID iD");
     t55_an_orcid_written_as_an_address: "token-orcid-uri" => SignedIn;
     t55_no_orcid_beside_the_id_token: "token-orcid-missing" => SignedIn;
     t13_a_name_that_is_a_number: "token-name-number" => SignedIn;

@@ -1,0 +1,102 @@
+//! Root sessions by what their provider calls them, so that they end when it says that the person signed
+//! out there (OpenID Connect Back-Channel Logout). Indexed by `sign_in`, ended by `signin`.
+
+use super::names::ProviderName;
+use super::store::Batch;
+use super::{Core, HashedSessionKey, Mark, Vault, VaultFault, trees};
+use crate::domain::{ClientName, Environment, ProviderSession, UnixTime};
+
+/// Index rows looked at in one go.
+const AT_ONCE: usize = 200;
+
+/// A provider's word that sessions are over. At least one of `subject` and `sid` is there.
+#[derive(Clone, Debug)]
+pub struct ProviderSignOut<'a> {
+    pub environment: Environment,
+    pub client: &'a ClientName,
+    pub subject: Option<&'a str>,
+    pub sid: Option<&'a str>,
+    /// Of the token that says so: it counts once.
+    pub mark: Mark,
+    /// Nobody accepts the token from then on.
+    pub mark_until: UnixTime,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderSignedOut {
+    /// So many root sessions were ended, with their children.
+    Ended(usize),
+    /// The token had been used before; nothing was ended.
+    Replayed,
+}
+
+impl Core {
+    /// Adds the rows by which a provider finds a root session. They expire with it; of one that ends
+    /// before its time they stay behind until then and lead nowhere.
+    pub(super) fn index_at_provider(
+        &self,
+        batch: &mut Batch,
+        (environment, client): (Environment, &ClientName),
+        session: &ProviderSession,
+        root: &HashedSessionKey,
+        expires: UnixTime,
+    ) {
+        let subject = self.names.provider_subject(environment, client, &session.subject);
+        batch.put_until(trees::session_of_provider(subject, root), Vec::new(), expires);
+        if let Some(sid) = &session.sid {
+            let sid = self.names.provider_session(environment, client, sid);
+            batch.put_until(trees::session_of_provider(sid, root), Vec::new(), expires);
+        }
+    }
+}
+
+impl Vault {
+    /// Ends the root sessions that the provider means, durable on return: those of its session `sid`, those
+    /// of its `subject`, or those that are both.
+    ///
+    /// The mark comes last: a provider that got no answer brings the same token again, and that must not
+    /// be taken for a replay while sessions still live.
+    pub async fn end_provider_sessions(&self, order: ProviderSignOut<'_>) -> Result<ProviderSignedOut, VaultFault> {
+        let ProviderSignOut { environment, client, subject, sid, mark, mark_until } = order;
+        let names = &self.core.names;
+        if self.is_spent(mark).await? {
+            return Ok(ProviderSignedOut::Replayed);
+        }
+        let subject = subject.map(|subject| names.provider_subject(environment, client, subject));
+        let sid = sid.map(|sid| names.provider_session(environment, client, sid));
+        let ended = match (sid, subject) {
+            (Some(sid), and_of) => self.end_named(sid, and_of).await?,
+            (None, Some(subject)) => self.end_named(subject, None).await?,
+            (None, None) => 0,
+        };
+        match self.spend(mark, mark_until).await? {
+            true => Ok(ProviderSignedOut::Ended(ended)),
+            false => Ok(ProviderSignedOut::Replayed),
+        }
+    }
+
+    /// Ends the roots listed under `name`, and under `and_of` too if that is given.
+    async fn end_named(&self, name: ProviderName, and_of: Option<ProviderName>) -> Result<usize, VaultFault> {
+        let store = &self.core.store;
+        let (mut ended, mut after) = (0, None);
+        loop {
+            let index = store.scan(&trees::sessions_of_provider(name), after.as_ref(), AT_ONCE).await?;
+            let Some((last, _)) = index.last() else { return Ok(ended) };
+            after = Some(last.clone());
+            let mut done = Batch::default();
+            for (at, _) in index {
+                let Some(root) = trees::session_in(&at) else { continue };
+                if let Some(other) = and_of.map(|other| trees::session_of_provider(other, &root)) {
+                    if store.get(&other).await?.is_none() {
+                        continue;
+                    }
+                    done.delete(other);
+                }
+                ended += usize::from(self.end_session(&root).await?);
+                done.delete(at);
+            }
+            store.write(done).await?;
+        }
+    }
+}
