@@ -40,6 +40,7 @@ endpoints! {
     Trusted => "trusted",
     Record => "record",
     Api => "api",
+    Webhook => "webhook",
     Front => "front",
     Style => "style",
     Other => "other",

@@ -10,6 +10,7 @@ use super::lies;
 use super::outage::Outage;
 use super::people::{AccountState, NameVisibility, Person};
 use super::switches::Switches;
+use super::webhooks;
 use crate::domain::{ClientSecret, OrcidId, Problem};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -49,6 +50,7 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("GET /people/ID/tokens", "live token pairs, by client"),
     ("POST /people/ID/withdraw", "takes back an organisation's access: {\"client\": \"APP-…\"}"),
     ("POST /clients", "registers a client: id, secret, name, redirect_uris, and what a clients file may say"),
+    ("POST /webhooks", "tells every webhook that is due of its record's changes, and says how each took it"),
     ("GET /calls", "requests so far by endpoint, and the last ones"),
 ];
 
@@ -181,6 +183,7 @@ async fn act(request: Request<Incoming>, levers: &Levers) -> Result<Value, Objec
         ("GET", ["people", id, "tokens"]) => tokens(levers, id),
         ("POST", ["people", id, "withdraw"]) => withdraw(levers, id, &read(&body)?),
         ("POST", ["clients"]) => register(levers, &body),
+        ("POST", ["webhooks"]) => Ok(json!({ "deliveries": webhooks::run(&levers.world).await })),
         ("GET", ["calls"]) => Ok(calls(levers)),
         (_, [first, ..]) if ADDRESSES.iter().any(|(name, _)| name.contains(&format!(" /{first}"))) => {
             Err(objection(StatusCode::METHOD_NOT_ALLOWED, "this address does not take that; GET / lists what does"))

@@ -12,6 +12,7 @@ use super::people::Person;
 use super::random;
 use super::server::{Door, Order, Server};
 use super::switches::Switches;
+use super::webhooks::{self, WebhookDelivery};
 use super::world::{ApiBases, MOST_PEOPLE, World};
 use crate::domain::{Chance, OrcidId, Problem, ScopeSet};
 use std::fmt;
@@ -91,7 +92,7 @@ pub(super) async fn start(settings: SimulatorSettings) -> io::Result<SimulatorHa
     let server = Server { world: world.clone(), tls, valve: Arc::new(Valve::default()), orders: received };
     let (public_api, member_api) = (public_door.as_ref().map(Door::at), member_door.as_ref().map(Door::at));
     let doors = [Some(door), public_door, member_door].into_iter().flatten().collect();
-    let mut tasks = vec![tokio::spawn(server.run(doors))];
+    let mut tasks = vec![tokio::spawn(server.run(doors)), tokio::spawn(webhooks::keep_running(world.clone()))];
     let control = match controlled {
         Some(listener) => {
             let address =
@@ -205,8 +206,8 @@ impl Levers {
 
 impl SimulatorHandle {
     /// How many requests have arrived at an endpoint: `discovery`, `jwks`, `authorize` (GET), `consent` (POST of
-    /// its form), `signin`, `signout`, `token`, `revoke`, `userinfo`, `trusted`, `record`, `api`, `front`, `style`,
-    /// `other`. Requests met by an outage count, refused connections do not. 0 for an unknown name.
+    /// its form), `signin`, `signout`, `token`, `revoke`, `userinfo`, `trusted`, `record`, `api`, `webhook`,
+    /// `front`, `style`, `other`. Requests met by an outage count, refused connections do not. 0 for an unknown name.
     pub fn calls(&self, endpoint: &str) -> u64 {
         self.world.calls.of(endpoint).unwrap_or(0)
     }
@@ -279,6 +280,12 @@ impl SimulatorHandle {
     /// Errors: the listener could not be closed or opened; the simulator has stopped.
     pub async fn set_outage(&self, outage: Option<Outage>) -> io::Result<()> {
         self.levers.set_outage(outage).await
+    }
+
+    /// Tells every webhook that is due of its record's changes, as happens by itself every `webhook-period`.
+    /// Returns what was told to whom, by iD.
+    pub async fn run_webhooks(&self) -> Vec<WebhookDelivery> {
+        webhooks::run(&self.world).await
     }
 
     /// Stops at once: open connections are cut. Returns when the port is free.

@@ -7,8 +7,8 @@
 //! `server` owns the sockets and hands whole requests ([`visit`]) to `route`, which calls one endpoint:
 //! `consent` (on `authorize` and `response`), `sign_in` (with `second_factor` and `register`), `trusted`, `token`
 //! (on `client_auth`, `grant_answer`, `refusal` and `id_token`), `userinfo`, `discovery`, `api`. They share
-//! `world`: people with their `record`s, clients, sessions, and the `ledger` of codes and tokens. How it all behaves, and what it
-//! lies about, is in `switches`, `manners` and `lies`; `control` changes that from outside.
+//! `world`: people with their `record`s, clients, sessions, the `ledger` of codes and tokens, and `webhooks`. How it
+//! all behaves, and what it lies about, is in `switches`, `manners` and `lies`; `control` changes that from outside.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -60,6 +60,7 @@ mod token;
 mod trusted;
 mod userinfo;
 mod visit;
+mod webhooks;
 mod world;
 
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub use outage::Outage;
 pub use people::{AccountState, NameVisibility, Person, seeded};
 pub use sessions::SESSION_COOKIE;
 pub use switches::{SwitchView, Switches};
+pub use webhooks::{WebhookDelivery, WebhookOutcome};
 
 use crate::domain::{Chance, Clock, SystemChance, SystemClock};
 use std::io;

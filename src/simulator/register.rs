@@ -216,15 +216,24 @@ fn enrol(world: &World, draft: &Draft) -> Result<std::sync::Arc<Person>, Complai
     let Some(orcid) = free.filter(|_| books.records.len() < MOST_PEOPLE) else {
         return Err(("email", "The simulator has no room for more people."));
     };
-    let family = (!draft.family.is_empty()).then_some(draft.family.as_str());
+    let seen_by = visibility(&draft.visibility).unwrap_or(NameVisibility::Private);
     let person = Person {
         password: draft.password.clone(),
         email: draft.email.clone(),
-        name_visibility: visibility(&draft.visibility).unwrap_or(NameVisibility::Private),
-        ..Person::new(orcid, &draft.given, family, "registered here")
+        name_visibility: seen_by,
+        ..Person::new(orcid, &draft.given, typed(&draft.family), "registered here")
     };
     let now = world.now();
-    Ok(books.enrol(person, now))
+    let person = books.enrol(person, now);
+    if let Some(place) = typed(&draft.employer) {
+        books.employ(orcid, place, typed(&draft.role), seen_by.into(), now);
+    }
+    Ok(person)
+}
+
+/// Text that is more than nothing.
+fn typed(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// The `n`-th iD of the block: whichever check character is right.

@@ -104,7 +104,7 @@ fn implicit(
         let expires = now.plus(Duration::from_secs(IMPLICIT_LIFETIME + 1));
         let new =
             NewPair { client: &request.client.id, orcid: Some(person.orcid), scopes: request.scopes.clone(), expires };
-        let pair = world.books().ledger.issue_pair(new, now, &*world.chance);
+        let pair = world.books().issue_pair(new, now, &*world.chance);
         fields.push(("access_token".to_owned(), pair.access.clone()));
         fields.push(("token_type".to_owned(), "bearer".to_owned()));
         fields.push(("expires_in".to_owned(), IMPLICIT_LIFETIME.to_string()));

@@ -16,10 +16,15 @@ use minijinja::context;
 pub(super) fn endpoint(face: Face, method: &Method, path: &str) -> Endpoint {
     if face != Face::Root {
         // No page and no sign-in on the hosts of the APIs.
-        return if path == "/oauth/token" { Endpoint::Token } else { Endpoint::Api };
+        return match path {
+            "/oauth/token" => Endpoint::Token,
+            _ if api::is_webhook(path) => Endpoint::Webhook,
+            _ => Endpoint::Api,
+        };
     }
     match path {
         _ if is_versioned(path) => Endpoint::Api,
+        _ if api::is_webhook(path) => Endpoint::Webhook,
         "/" => Endpoint::Front,
         "/.well-known/openid-configuration" => Endpoint::Discovery,
         "/oauth/jwks" => Endpoint::Jwks,
@@ -67,7 +72,9 @@ pub(super) fn answer(world: &World, endpoint: Endpoint, visit: &Visit) -> Answer
         (UserInfo, "GET" | "POST") => with_cors(userinfo::answer(world, visit), &visit.headers),
         (Api, _) => api::answer(world, visit),
         (Token, _) if visit.face == Face::Public => api::token_elsewhere(world),
+        (Webhook, _) => api::webhook(world, visit),
         (Token, "POST") => token::answer(world, visit),
+        (Token, _) if visit.face == Face::Member => api::not_at_the_token_path(visit),
         (Revoke, "POST") => token::revoke(world, visit),
         (Authorize, "GET") => consent::ask(world, visit),
         (Consent, _) => consent::decide(world, visit),

@@ -278,6 +278,7 @@ const WITH_MANNERS: &[Endpoint] = &[
     Endpoint::UserInfo,
     Endpoint::Authorize,
     Endpoint::Record,
+    Endpoint::Api,
 ];
 
 fn name_of(row: &Row) -> String {

@@ -91,7 +91,7 @@ impl Call<'_> {
         let code = self.fields.filled("code").ok_or(Refusal::CodeMissing)?;
         let redirect_uri = self.fields.filled("redirect_uri");
         let offer = Offer { code, client: &client.id, redirect_uri, verifier: self.fields.filled("code_verifier") };
-        let exchange = self.world.books().ledger.exchange(&offer, self.switches, self.now, &*self.world.chance);
+        let exchange = self.world.books().exchange(&offer, self.switches, self.now, &*self.world.chance);
         let (pair, nonce) = match exchange {
             Exchange::Bought { pair, nonce } => (pair, nonce),
             Exchange::Unknown => return Err(Refusal::CodeUnknown(code.to_owned())),
@@ -141,7 +141,7 @@ impl Call<'_> {
         };
         let expires = self.renewed_until(&parent)?;
         let new = NewPair { client: &client.id, orcid: parent.orcid, scopes, expires };
-        let pair = books.ledger.issue_pair(new, self.now, &*self.world.chance);
+        let pair = books.issue_pair(new, self.now, &*self.world.chance);
         if self.switches.is_legacy() && self.fields.get("revoke_old") != Some("false") {
             // It is the token in the header that dies; callers without one revoked nothing (`orcid.md` §5.1).
             if let Some(old) = bearer(self.visit).filter(|old| *old == parent.access) {
@@ -175,7 +175,7 @@ impl Call<'_> {
         })?;
         let expires = self.now.plus(Duration::from_secs(self.switches.expires_in.0.unsigned_abs()));
         let new = NewPair { client: &client.id, orcid: None, scopes, expires };
-        let pair = self.world.books().ledger.issue_pair(new, self.now, &*self.world.chance);
+        let pair = self.world.books().issue_pair(new, self.now, &*self.world.chance);
         Ok(granted(self.world, self.switches, client, &pair, None, None, self.now))
     }
 }

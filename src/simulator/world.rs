@@ -6,14 +6,15 @@ use super::calls::Calls;
 use super::clients::SimulatedClient;
 use super::face::Face;
 use super::keys::{EllipticKey, KeyRing, SigningKey};
-use super::ledger::Ledger;
+use super::ledger::{Exchange, Ledger, NewPair, Offer, Pair};
 use super::lies::{self, Facts};
 use super::pages::Pages;
 use super::people::{self, Person};
 use super::random;
-use super::record::{Record, known_source};
+use super::record::{PutCodes, Record, Visibility, known_source};
 use super::sessions::{FormKey, Sessions};
 use super::switches::Switches;
+use super::webhooks::Registry;
 use crate::domain::{Chance, Clock, OrcidId, UnixTime};
 use arc_swap::ArcSwap;
 use serde_json::Value;
@@ -30,6 +31,9 @@ pub(super) struct Books {
     pub(super) records: BTreeMap<OrcidId, Record>,
     pub(super) sessions: Sessions,
     pub(super) ledger: Ledger,
+    pub(super) webhooks: Registry,
+    /// For what is put on records while the simulator runs.
+    pub(super) put_codes: PutCodes,
 }
 
 impl Books {
@@ -38,6 +42,49 @@ impl Books {
         let person = Arc::new(person);
         self.records.insert(person.orcid, Record::new(person.clone(), now));
         person
+    }
+
+    /// Puts a place of work on somebody's record, on their own word.
+    pub(super) fn employ(
+        &mut self,
+        orcid: OrcidId,
+        place: &str,
+        role: Option<&str>,
+        seen_by: Visibility,
+        now: UnixTime,
+    ) {
+        if let Some(record) = self.records.get_mut(&orcid) {
+            record.add_employment(self.put_codes.next(), place, role, seen_by, now);
+        }
+    }
+
+    /// Trades a code for a pair; see [`Ledger::exchange`].
+    pub(super) fn exchange(
+        &mut self,
+        offer: &Offer<'_>,
+        switches: &Switches,
+        now: UnixTime,
+        chance: &dyn Chance,
+    ) -> Exchange {
+        let exchange = self.ledger.exchange(offer, switches, now, chance);
+        if let Exchange::Bought { pair, .. } = &exchange {
+            self.stored(pair, now);
+        }
+        exchange
+    }
+
+    /// Issues a pair; see [`Ledger::issue_pair`].
+    pub(super) fn issue_pair(&mut self, new: NewPair<'_>, now: UnixTime, chance: &dyn Chance) -> Pair {
+        let pair = self.ledger.issue_pair(new, now, chance);
+        self.stored(&pair, now);
+        pair
+    }
+
+    /// A stored pair counts as a change of the person's record, its end does not (`orcid.md` §5.3).
+    fn stored(&mut self, pair: &Pair, now: UnixTime) {
+        if let Some(record) = pair.orcid.and_then(|orcid| self.records.get_mut(&orcid)) {
+            record.touch(now);
+        }
     }
 }
 
@@ -63,6 +110,8 @@ pub(super) struct World {
     foreign: OnceLock<SigningKey>,
     pub(super) calls: Calls,
     books: Mutex<Books>,
+    /// Held while webhooks are told of changes: one run at a time.
+    pub(super) webhook_run: tokio::sync::Mutex<()>,
 }
 
 impl World {
@@ -83,7 +132,15 @@ impl World {
             elliptic: EllipticKey::generate()?,
             foreign: OnceLock::new(),
             calls: Calls::default(),
-            books: Mutex::new(Books { clients, records, sessions: Sessions::default(), ledger: Ledger::default() }),
+            books: Mutex::new(Books {
+                clients,
+                records,
+                sessions: Sessions::default(),
+                ledger: Ledger::default(),
+                webhooks: Registry::default(),
+                put_codes: PutCodes::after_the_seeds(),
+            }),
+            webhook_run: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -182,7 +239,7 @@ impl World {
         let mut books = self.books();
         let record = books.records.get_mut(&orcid)?;
         record.person = Arc::new(change(&record.person));
-        record.modified = now;
+        record.touch(now);
         Some(record.person.clone())
     }
 

@@ -48,6 +48,11 @@ pub(in crate::simulator) const CITATION: &[Offer] =
     &[offer("application/vnd.citationstyles.csl+json", 1_000, Format::Citation)];
 pub(in crate::simulator) const PAGE: &[Offer] = &[offer("text/html", 1_000, Format::Page)];
 
+/// Whether a body of this type, without parameters and in lower case, can be a record or a part of one.
+pub(in crate::simulator) fn is_record_kind(kind: &str) -> bool {
+    RECORD.iter().any(|offer| offer.kind == kind)
+}
+
 /// The chosen format and the `Content-Type` to send with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::simulator) struct Style {
@@ -69,21 +74,22 @@ const MOST_RANGES: usize = 64;
 
 /// Chooses among `offers`, of which the first is for whoever does not mind.
 ///
-/// Without `Accept`, or with nothing but `*/*` in it, a `Content-Type` that is one of the offers decides: clients
-/// such as python-social-auth and pyorcid send their wish there, on a GET, and ORCID's servers grant it.
+/// A specific `Accept` wins. Without one, or with nothing but `*/*` in it, a `Content-Type` that is one of the offers
+/// decides: clients such as python-social-auth and pyorcid send their wish there, on a GET, and expect JSON. Without
+/// either it is the first offer, which is XML (`orcid.md` §8.2).
 pub(in crate::simulator) fn negotiate(
     accept: Option<&str>,
     content_type: Option<&str>,
     offers: &[&[Offer]],
 ) -> Result<Style, Unfit> {
     let offers: Vec<&Offer> = offers.iter().copied().flatten().collect();
-    let accept = accept.map(str::trim).filter(|accept| !matches!(*accept, "" | "*/*"));
-    let Some(accept) = accept else {
-        let wished = content_type.map(str::trim).unwrap_or("");
+    let ranges = ranges(accept.map(str::trim).filter(|accept| !accept.is_empty()).unwrap_or("*/*"));
+    let ranges = ranges.ok_or(Unfit::Malformed)?;
+    if ranges.iter().all(|range| range.exactness() == 0) {
+        let wished = content_type.and_then(|kind| kind.split(';').next()).map_or("", str::trim);
         let chosen = offers.iter().find(|offer| offer.kind.eq_ignore_ascii_case(wished)).or_else(|| offers.first());
         return chosen.map(|offer| style(offer, offer.kind.to_owned(), &[])).ok_or(Unfit::NotAcceptable);
-    };
-    let ranges = ranges(accept).ok_or(Unfit::Malformed)?;
+    }
     let mut options: Vec<(&Range, &Offer)> = Vec::new();
     for range in &ranges {
         options.extend(offers.iter().filter(|offer| range.takes(offer.kind)).map(|&offer| (range, offer)));
@@ -213,6 +219,9 @@ mod tests {
             (Some("*/*"), Some("application/json"), "application/json;charset=UTF-8"),
             (None, Some("application/orcid+json"), "application/orcid+json;charset=UTF-8"),
             (None, Some("application/xml"), "application/xml;charset=UTF-8"),
+            (Some("*/*"), Some("application/json; charset=utf-8"), "application/json;charset=UTF-8"),
+            (Some("*/*;q=0.8"), Some("application/json"), "application/json;charset=UTF-8"),
+            (Some("*/*, */*;q=0.1"), None, xml),
             (Some("*/*"), Some("text/plain"), xml),
             (Some("*/*"), Some("application/x-www-form-urlencoded"), xml),
             (Some("application/xml"), Some("application/json"), "application/xml;charset=UTF-8"),

@@ -58,17 +58,30 @@ impl Caller {
         Ok(Self { api, bearer: Some(bearer) })
     }
 
-    /// What is wrong with the client, whatever it asks for.
-    pub(super) fn check_client(&self) -> Outcome<()> {
+    /// A deactivated client gets nothing, whatever it asks for.
+    pub(super) fn check_alive(&self) -> Outcome<()> {
         match &self.bearer {
             Some(bearer) if bearer.client.state == ClientState::Deactivated => {
                 Err(Trouble::client_deactivated(&bearer.client.id))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// The member API is for members.
+    pub(super) fn check_member(&self) -> Outcome<()> {
+        match &self.bearer {
             Some(bearer) if self.api == Api::Member && !bearer.client.member => {
                 Err(Trouble::unauthorized("The client application is forbidden to perform the action."))
             }
             _ => Ok(()),
         }
+    }
+
+    /// The client, if its token has this scope.
+    pub(super) fn client_with(&self, scope: &str) -> Option<&SimulatedClient> {
+        let bearer = self.bearer.as_ref().filter(|bearer| bearer.scopes.iter().any(|known| known.as_str() == scope))?;
+        Some(&bearer.client)
     }
 
     /// A person's token is for that person's record alone, public data included: ORCID looks at the iD in the
@@ -106,13 +119,20 @@ impl Caller {
 }
 
 /// Sixteen characters in ORCID's groups, with a right check character or not.
-fn is_id_shaped(text: &str) -> bool {
+pub(super) fn is_id_shaped(text: &str) -> bool {
     text.len() == 19
         && text.bytes().enumerate().all(|(at, b)| match at {
             4 | 9 | 14 => b == b'-',
             18 => b.is_ascii_digit() || b == b'X',
             _ => b.is_ascii_digit(),
         })
+}
+
+/// Whether the daily quota of callers without a name counts this one: no token, or one that never was any client's
+/// (`orcid.md` §8.7).
+pub(super) fn is_nameless(world: &World, visit: &Visit) -> bool {
+    let books = world.books();
+    token(visit).is_none_or(|token| books.ledger.by_access(&token).is_none())
 }
 
 /// The token of the first `Authorization` header that begins with `bearer` in any case, up to a comma, or else of

@@ -3,7 +3,8 @@
 //!
 //! The steps stand in the order of ORCID's servers, because it shows which of two errors comes back: version, token
 //! (`caller`), address (`target`), method, format (`accept`), client, whose record, and then the record itself
-//! (`read`, `search`). `trouble` has every error body, `landing` the record on the root host.
+//! (`read`, `search`). `trouble` has every error body, `landing` the record on the root host, `webhook` the one
+//! address without a version.
 
 mod accept;
 mod caller;
@@ -12,8 +13,10 @@ mod read;
 mod search;
 mod target;
 mod trouble;
+mod webhook;
 
 pub(super) use landing::{not_found, show as landing};
+pub(super) use webhook::{is_webhook, webhook};
 
 use super::answer::{Answer, JSON, plain, with};
 use super::face::{Face, is_versioned};
@@ -28,11 +31,26 @@ use trouble::{Outcome, Trouble};
 
 /// Answers anything on an API host, and what is below a version on the root.
 pub(super) fn answer(world: &World, visit: &Visit) -> Answer {
+    // ORCID's quota stands in front of everything else, and of the public API alone.
+    if visit.face != Face::Member && world.switches().over_quota && caller::is_nameless(world, visit) {
+        return dressed(trouble::over_quota(), visit);
+    }
     let answer = match addressed(world, visit) {
         Ok((version, rest)) => below(world, visit, version, rest),
         Err(answer) => *answer,
     };
     dressed(answer, visit)
+}
+
+/// Another method than POST at the token path of an API host.
+pub(super) fn not_at_the_token_path(visit: &Visit) -> Answer {
+    dressed(Trouble::method().answer(None), visit)
+}
+
+/// The type the body says it has, without parameters.
+fn kind_of_body(visit: &Visit) -> Option<String> {
+    let kind = visit.header(header::CONTENT_TYPE)?;
+    Some(kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase())
 }
 
 /// The token path on the public host leads to the root, for every method (`orcid.md` §1.1).
@@ -175,7 +193,11 @@ impl Asked<'_> {
         if let Target::Status(_) = target {
             return Ok(self.status());
         }
-        self.caller.check_client()?;
+        self.caller.check_alive()?;
+        if let Target::Of(orcid, _) = target {
+            self.caller.check_record(orcid)?;
+        }
+        self.caller.check_member()?;
         match target {
             Target::Front => Err(Trouble::not_acceptable()),
             Target::Status(_) => Ok(self.status()),
@@ -183,10 +205,7 @@ impl Asked<'_> {
             Target::ExpandedSearch => search::expanded(self),
             Target::CsvSearch => search::csv(self),
             Target::Client(id) => self.client(id),
-            Target::Of(orcid, part) => {
-                self.caller.check_record(orcid)?;
-                read::answer(self, orcid, part)
-            }
+            Target::Of(orcid, part) => read::answer(self, orcid, part),
         }
     }
 

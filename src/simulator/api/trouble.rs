@@ -58,6 +58,10 @@ impl Trouble {
         Self::endpoint(StatusCode::NOT_ACCEPTABLE, "HTTP 406 Not Acceptable")
     }
 
+    pub(in crate::simulator) fn media_type() -> Box<Self> {
+        Self::endpoint(StatusCode::UNSUPPORTED_MEDIA_TYPE, "HTTP 415 Unsupported Media Type")
+    }
+
     /// A put-code that is not a number, where the framework reads it.
     pub(in crate::simulator) fn no_number(text: &str) -> Box<Self> {
         let detail = format!("HTTP 404 Not Found (java.lang.NumberFormatException: {})", for_input(text));
@@ -99,6 +103,24 @@ impl Trouble {
     pub(in crate::simulator) fn not_found() -> Box<Self> {
         let developer = "404 Not Found: The resource was not found.";
         Self::new(StatusCode::NOT_FOUND, 9016, developer, "The resource was not found.")
+    }
+
+    /// No such record, as webhooks say it.
+    pub(in crate::simulator) fn no_record() -> Box<Self> {
+        let developer = "404 Not Found: The ORCID record or item was not found.";
+        Self::new(StatusCode::NOT_FOUND, 9011, developer, "The resource was not found.")
+    }
+
+    pub(in crate::simulator) fn no_webhook(orcid: &str, address: &str) -> Box<Self> {
+        let developer = format!("No webhook found for orcid={orcid}, and uri={}.", short(address));
+        Self::new(StatusCode::NOT_FOUND, 9028, developer, "The resource was not found.")
+    }
+
+    /// Only who registered a webhook may take it back.
+    pub(in crate::simulator) fn anothers_webhook() -> Box<Self> {
+        let user = "The client application is forbidden to perform the action.";
+        let why = "Unable to unregister webhook: Only the client that register the webhook can unregister it.";
+        Self::new(StatusCode::FORBIDDEN, 9014, format!("{user} Full validation error: {why}"), user)
     }
 
     pub(in crate::simulator) fn no_client(id: &str) -> Box<Self> {
@@ -245,7 +267,8 @@ fn for_input(text: &str) -> String {
     format!("For input string: \"{}\"", short(text))
 }
 
-fn short(text: &str) -> String {
+/// The beginning of what a client sent.
+pub(in crate::simulator) fn short(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
@@ -273,6 +296,13 @@ pub(in crate::simulator) fn no_token() -> Answer {
 
 fn oauth(status: StatusCode, error: &str, description: &str) -> Answer {
     plain(status, JSON, format!("{{\"error\":{},\"error_description\":{}}}", json!(error), json!(description)))
+}
+
+/// 429 as ORCID's quota for callers without a token gives it: plain text, no error body (`orcid.md` §8.7).
+pub(in crate::simulator) fn over_quota() -> Answer {
+    let text = "Too Many Requests: the daily quota for anonymous use of this API is used up. Register for Public API \
+                credentials and send a token.";
+    plain(StatusCode::TOO_MANY_REQUESTS, "text/plain;charset=UTF-8", text)
 }
 
 /// 400 with a page for a header the web server cannot read.

@@ -69,3 +69,25 @@ pub(in crate::simulator) struct Affiliation {
     pub(in crate::simulator) url: Option<String>,
     pub(in crate::simulator) external_ids: Vec<ExternalId>,
 }
+
+impl Affiliation {
+    /// An employment of which no more is known than what somebody typed.
+    pub(in crate::simulator) fn employment(place: &str, role: Option<&str>) -> Self {
+        Self {
+            kind: AffiliationKind::Employment,
+            department: None,
+            role: role.map(str::to_owned),
+            start: None,
+            end: None,
+            organization: Some(Organization {
+                name: place.to_owned(),
+                city: None,
+                region: None,
+                country: None,
+                registered: None,
+            }),
+            url: None,
+            external_ids: Vec::new(),
+        }
+    }
+}

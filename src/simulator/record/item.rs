@@ -27,11 +27,19 @@ impl fmt::Display for PutCode {
     }
 }
 
+/// The first put-code that no seeded item has.
+pub(in crate::simulator) const FIRST_FREE: i64 = 100_000;
+
 /// Gives out put-codes in ascending order.
 #[derive(Debug)]
 pub(in crate::simulator) struct PutCodes(i64);
 
 impl PutCodes {
+    /// Those for what is put on records while the simulator runs.
+    pub(in crate::simulator) fn after_the_seeds() -> Self {
+        Self(FIRST_FREE)
+    }
+
     /// The first one given out is `first`.
     pub(in crate::simulator) fn from(first: i64) -> Self {
         Self(first)

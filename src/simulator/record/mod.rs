@@ -28,7 +28,7 @@ mod xml;
 pub(super) use accents::without_accents;
 pub(super) use affiliation::{Affiliation, AffiliationKind};
 pub(super) use external_id::{ExternalId, Relationship};
-pub(super) use item::{Agent, Item, PutCode};
+pub(super) use item::{Agent, Item, PutCode, PutCodes};
 pub(super) use json::Words;
 pub(super) use part::{Activity, PersonList};
 pub(super) use parts::{Organization, Title};
@@ -70,6 +70,8 @@ pub(super) struct Record {
     pub(super) created: UnixTime,
     /// Last change of the record.
     pub(super) modified: UnixTime,
+    /// How often it has changed since the simulator began: what a webhook compares, since seconds are too coarse.
+    pub(super) revision: u64,
     /// Last sign-in of the person, in any browser: `auth_time` (`orcid.md` §1.4).
     pub(super) signed_in: Option<UnixTime>,
 }
@@ -83,9 +85,33 @@ impl Record {
             created: seeded.created.unwrap_or(now),
             modified: seeded.modified.unwrap_or(now),
             contents: Arc::new(seeded.contents),
+            revision: 0,
             signed_in: None,
             person,
         }
+    }
+
+    /// Puts a place of work on it, on the person's own word.
+    pub(super) fn add_employment(
+        &mut self,
+        put_code: PutCode,
+        place: &str,
+        role: Option<&str>,
+        visibility: Visibility,
+        now: UnixTime,
+    ) {
+        let employment = Affiliation::employment(place, role);
+        let (created, modified, display_index) = (now, now, 0);
+        let source = item::Source::holder();
+        let item = Item { put_code, created, modified, source, visibility, display_index, content: employment };
+        Arc::make_mut(&mut self.contents).affiliations.push(item);
+        self.touch(now);
+    }
+
+    /// Notes that it has changed.
+    pub(super) fn touch(&mut self, now: UnixTime) {
+        self.modified = now;
+        self.revision += 1;
     }
 }
 

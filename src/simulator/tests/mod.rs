@@ -1,6 +1,7 @@
 //! The simulator through real sockets: a raw HTTP/1.1 client and a small browser for the journeys in the
 //! files beside this one. Run by `cargo test`.
 
+mod api;
 mod control;
 mod flow;
 mod life;

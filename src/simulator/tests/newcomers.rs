@@ -38,7 +38,7 @@ async fn a_second_factor_is_asked_for_after_the_password_and_not_skipped() {
     assert!(tab.get(onward.location()).await.body.contains("authorize-button"));
 }
 
-const TYPED: [(&str, &str); 10] = [
+const TYPED: [(&str, &str); 11] = [
     ("given-names", "Nova"),
     ("family-names", "Starling"),
     ("email", "nova@simulated.example"),
@@ -46,6 +46,7 @@ const TYPED: [(&str, &str); 10] = [
     ("password", "simulated-new1"),
     ("password-again", "simulated-new1"),
     ("employer", "Practice Campus"),
+    ("role", "Stargazer"),
     ("visibility", "public"),
     ("terms", "on"),
     ("data", "on"),
@@ -89,6 +90,17 @@ async fn j3_somebody_without_an_id_registers_on_the_way_and_goes_on_to_consent()
     let token = exchange(&simulator, &code).await.json();
     let orcid = token["orcid"].as_str().unwrap().to_owned();
     assert!(orcid.starts_with("0009-9999-1") && token["name"] == "Nova Starling");
+    // Where they work is on their record, on their own word alone.
+    let accept = [("Accept", "application/json")];
+    let places = send(simulator.local_addr, "GET", &format!("/v3.0/{orcid}/employments"), &accept, "").await.json();
+    let place = &places["affiliation-group"][0]["summaries"][0]["employment-summary"];
+    assert_eq!((&place["role-title"], &place["visibility"]), (&"Stargazer".into(), &"public".into()));
+    assert_eq!(place["organization"]["name"], "Practice Campus");
+    assert_eq!(
+        (&place["source"]["source-orcid"]["path"], &place["source"]["source-client-id"]),
+        (&orcid.as_str().into(), &serde_json::Value::Null)
+    );
+    assert!(place["put-code"].as_i64().unwrap() >= 100_000, "{place}");
     // From now on they are somebody: the address is taken, and they may sign in again.
     let mut later = Tab::new(&simulator);
     let form = later.get("/signin").await;

@@ -221,8 +221,11 @@ fn reviews(shelf: &mut Shelf) {
         ..review.clone()
     };
     let second = shelf.item(Public, Source::client(EXCHANGE), second);
-    let limited =
-        shelf.item(Limited, Source::client(EXCHANGE), PeerReview { group_id: "fund:panel".to_owned(), ..review });
+    let limited = shelf.item(
+        Limited,
+        Source::client(EXCHANGE),
+        PeerReview { group_id: "orcid-generated:panel".to_owned(), ..review },
+    );
     shelf.contents.peer_reviews.extend([first, second, limited]);
 }
 
@@ -248,7 +251,13 @@ fn resources(shelf: &mut Shelf) {
     let limited = ResearchResource {
         title: title("Time on the small flume"),
         external_ids: vec![id("proposal-id", "FLUME-8", None)],
-        resources: Vec::new(),
+        resources: vec![Resource {
+            name: "The small flume".to_owned(),
+            kind: "equipment".to_owned(),
+            hosts: vec![nowhere_institute()],
+            external_ids: vec![id("rrid", "RRID:small-flume", None)],
+            url: None,
+        }],
         ..resource
     };
     let limited = shelf.item(Limited, Source::holder(), limited);

@@ -81,6 +81,7 @@ fn primary(person: &Person, at: UnixTime) -> Email {
 
 #[cfg(test)]
 mod tests {
+    use super::super::item::FIRST_FREE;
     use super::*;
     use std::collections::BTreeSet;
 
@@ -118,7 +119,7 @@ mod tests {
             rich += usize::from(biography.is_some() && emails.len() > 1 && lists.iter().all(|list| !list.is_empty()));
             for code in lists.concat() {
                 assert!(codes.insert(code), "{code} is given out twice");
-                assert!(code < 100_000, "{code}: the numbers from here on are for what is written while it runs");
+                assert!(code < FIRST_FREE, "{code} is given out again while the simulator runs");
             }
         }
         assert_eq!(rich, 2);

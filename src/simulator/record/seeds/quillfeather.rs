@@ -4,7 +4,7 @@ use super::super::affiliation::{Affiliation, AffiliationKind::*};
 use super::super::funding::Funding;
 use super::super::item::Source;
 use super::super::peer_review::PeerReview;
-use super::super::research_resource::ResearchResource;
+use super::super::research_resource::{ResearchResource, Resource};
 use super::super::visibility::Visibility::{Limited, Private, Public};
 use super::super::work::Work;
 use super::shelf::*;
@@ -86,7 +86,13 @@ pub(super) fn fill(shelf: &mut Shelf) {
         start: Some(month(2021, 6)),
         end: None,
         url: None,
-        resources: Vec::new(),
+        resources: vec![Resource {
+            name: "Dead letters, 1890 to 1910".to_owned(),
+            kind: "collections".to_owned(),
+            hosts: vec![society()],
+            external_ids: vec![id("uri", "https://letters.example/dead", None)],
+            url: None,
+        }],
     };
     let archive = shelf.item(Public, Source::holder(), archive);
     shelf.contents.research_resources.push(archive);
