@@ -44,7 +44,7 @@ enum Verb {
     Demo(demo::Arguments),
     /// The offline stand-in for orcid.org, for developers of any ORCID integration
     #[cfg(feature = "simulator")]
-    Simulator(simulator::Arguments),
+    Simulator(Box<simulator::Arguments>),
     /// Read configuration, certificates and policies; report every problem; change nothing
     Check(check::Arguments),
     /// Say what would happen to a request, and which rule says so

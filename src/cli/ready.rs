@@ -31,6 +31,10 @@ pub(super) struct Urls {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simulator: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_api: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_api: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
 }
 

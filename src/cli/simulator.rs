@@ -29,6 +29,12 @@ pub(super) struct Arguments {
     /// A loopback address; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:9400")]
     listen: SocketAddr,
+    /// Give the public API, pub.orcid.org, an address of its own
+    #[arg(long, value_name = "ADDRESS")]
+    pub_listen: Option<SocketAddr>,
+    /// Give the member API, api.orcid.org, an address of its own
+    #[arg(long, value_name = "ADDRESS")]
+    api_listen: Option<SocketAddr>,
     /// Clients, as [[client]] tables; without, one public and one member client
     #[arg(long, value_name = "FILE")]
     clients: Option<PathBuf>,
@@ -88,6 +94,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         report::aside(format_args!("SIMULATED — not ORCID. Open {} for its people and pages.", simulator.base_url));
         for client in clients {
             report::aside(client);
+        }
+        for (name, api) in [("public", &simulator.public_api), ("member", &simulator.member_api)] {
+            let base = api.as_ref().map_or(&simulator.base_url, |api| &api.base_url);
+            report::aside(format_args!("  {name} API {base}/v3.0/"));
         }
         if let Some(control) = &simulator.control {
             report::aside(format_args!("  control http://{}/   token {}", control.local_addr, control.token));
@@ -199,6 +209,8 @@ fn settings(arguments: &Arguments) -> anyhow::Result<SimulatorSettings> {
     let mut settings = SimulatorSettings::on_loopback(clients);
     settings.listen = arguments.listen;
     settings.public_base = arguments.public_base.clone();
+    settings.public_api = arguments.pub_listen;
+    settings.member_api = arguments.api_listen;
     settings.control = arguments.control;
     settings.switches = switches(arguments)?;
     if let (Some(cert), Some(key)) = (&arguments.cert, &arguments.key) {
@@ -215,6 +227,15 @@ fn settings(arguments: &Arguments) -> anyhow::Result<SimulatorSettings> {
 fn ready(simulator: &SimulatorHandle) -> Ready {
     let mut listeners = BTreeMap::from([("simulator", simulator.local_addr.to_string())]);
     let mut urls = Urls { simulator: Some(simulator.base_url.clone()), ..Urls::default() };
+    for (name, api, url) in [
+        ("public_api", &simulator.public_api, &mut urls.public_api),
+        ("member_api", &simulator.member_api, &mut urls.member_api),
+    ] {
+        if let Some(api) = api {
+            listeners.insert(name, api.local_addr.to_string());
+            *url = Some(api.base_url.clone());
+        }
+    }
     if let Some(control) = &simulator.control {
         listeners.insert("control", control.local_addr.to_string());
         urls.control = Some(format!("http://{}/", control.local_addr));

@@ -39,6 +39,7 @@ endpoints! {
     UserInfo => "userinfo",
     Trusted => "trusted",
     Record => "record",
+    Api => "api",
     Front => "front",
     Style => "style",
     Other => "other",

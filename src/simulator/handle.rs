@@ -5,13 +5,14 @@ use super::SimulatorSettings;
 use super::calls::Call;
 use super::clients::{MOST_CLIENTS, SimulatedClient};
 use super::control;
+use super::face::Face;
 use super::keys::{SigningKey, SigningKeyPem};
 use super::outage::{Outage, Valve};
 use super::people::Person;
 use super::random;
-use super::server::{self, Order, Server};
+use super::server::{Door, Order, Server};
 use super::switches::Switches;
-use super::world::{MOST_PEOPLE, World};
+use super::world::{ApiBases, MOST_PEOPLE, World};
 use crate::domain::{Chance, OrcidId, Problem, ScopeSet};
 use std::fmt;
 use std::io;
@@ -34,6 +35,14 @@ impl fmt::Debug for ControlAddress {
     }
 }
 
+/// A listener that one of the APIs has for itself.
+#[derive(Clone, Debug)]
+pub struct ApiAddress {
+    /// Without a trailing slash; `/v3.0/` follows.
+    pub base_url: String,
+    pub local_addr: SocketAddr,
+}
+
 /// What changes a running simulator, from here or through `control`.
 #[derive(Clone)]
 pub(super) struct Levers {
@@ -49,6 +58,9 @@ pub struct SimulatorHandle {
     pub people: Vec<Person>,
     /// Where it listens.
     pub local_addr: SocketAddr,
+    /// Where the public and the member API are, if they have listeners of their own.
+    pub public_api: Option<ApiAddress>,
+    pub member_api: Option<ApiAddress>,
     /// Where it can be controlled, if that was asked for.
     pub control: Option<ControlAddress>,
     world: Arc<World>,
@@ -59,19 +71,27 @@ pub struct SimulatorHandle {
 /// See [`super::Simulator::start`].
 pub(super) async fn start(settings: SimulatorSettings) -> io::Result<SimulatorHandle> {
     check(&settings)?;
-    let listener = server::listen(settings.listen)?;
-    let local_addr = listener.local_addr()?;
+    let door = Door::open(Face::Root, settings.listen)?;
+    let public_door = settings.public_api.map(|at| Door::open(Face::Public, at)).transpose()?;
+    let member_door = settings.member_api.map(|at| Door::open(Face::Member, at)).transpose()?;
+    let local_addr = door.at();
     let controlled = settings.control.map(control::listen).transpose()?;
+    let bases = {
+        let base = |door: &Option<Door>| door.as_ref().map(|door| plain_base(settings.tls.is_some(), door.at()));
+        ApiBases { public_api: base(&public_door), member_api: base(&member_door) }
+    };
     let base = base_url(settings.public_base.as_deref(), settings.tls.is_some(), local_addr)?;
     let key = signing_key(settings.key.clone(), settings.chance.clone()).await?;
     let tls = settings.tls.clone().map(tokio_rustls::TlsAcceptor::from);
     let people = settings.people.clone();
-    let world = Arc::new(World::new(settings, base.clone(), key)?);
+    let world = Arc::new(World::new(settings, base.clone(), bases.clone(), key)?);
     prepare(&world, world.switches()).await?;
     let (orders, received) = mpsc::channel(8);
     let levers = Levers { world: world.clone(), orders };
     let server = Server { world: world.clone(), tls, valve: Arc::new(Valve::default()), orders: received };
-    let mut tasks = vec![tokio::spawn(server.run(listener))];
+    let (public_api, member_api) = (public_door.as_ref().map(Door::at), member_door.as_ref().map(Door::at));
+    let doors = [Some(door), public_door, member_door].into_iter().flatten().collect();
+    let mut tasks = vec![tokio::spawn(server.run(doors))];
     let control = match controlled {
         Some(listener) => {
             let address =
@@ -82,7 +102,11 @@ pub(super) async fn start(settings: SimulatorSettings) -> io::Result<SimulatorHa
         }
         None => None,
     };
-    Ok(SimulatorHandle { base_url: base, people, local_addr, control, world, levers, tasks })
+    let api = |at: Option<SocketAddr>, base: Option<String>| {
+        at.zip(base).map(|(local_addr, base_url)| ApiAddress { base_url, local_addr })
+    };
+    let (public_api, member_api) = (api(public_api, bases.public_api), api(member_api, bases.member_api));
+    Ok(SimulatorHandle { base_url: base, people, local_addr, public_api, member_api, control, world, levers, tasks })
 }
 
 fn check(settings: &SimulatorSettings) -> io::Result<()> {
@@ -131,9 +155,13 @@ pub(super) async fn switch(
     Ok(())
 }
 
+fn plain_base(tls: bool, at: SocketAddr) -> String {
+    format!("{}://{at}", if tls { "https" } else { "http" })
+}
+
 fn base_url(public: Option<&str>, tls: bool, at: SocketAddr) -> io::Result<String> {
     let Some(public) = public else {
-        return Ok(format!("{}://{at}", if tls { "https" } else { "http" }));
+        return Ok(plain_base(tls, at));
     };
     let text = public.replace("{port}", &at.port().to_string());
     let text = text.strip_suffix('/').unwrap_or(&text);
@@ -177,7 +205,7 @@ impl Levers {
 
 impl SimulatorHandle {
     /// How many requests have arrived at an endpoint: `discovery`, `jwks`, `authorize` (GET), `consent` (POST of
-    /// its form), `signin`, `signout`, `token`, `revoke`, `userinfo`, `trusted`, `record`, `front`, `style`,
+    /// its form), `signin`, `signout`, `token`, `revoke`, `userinfo`, `trusted`, `record`, `api`, `front`, `style`,
     /// `other`. Requests met by an outage count, refused connections do not. 0 for an unknown name.
     pub fn calls(&self, endpoint: &str) -> u64 {
         self.world.calls.of(endpoint).unwrap_or(0)

@@ -6,8 +6,8 @@
 //!
 //! `server` owns the sockets and hands whole requests ([`visit`]) to `route`, which calls one endpoint:
 //! `consent` (on `authorize` and `response`), `sign_in` (with `second_factor` and `register`), `trusted`, `token`
-//! (on `client_auth`, `grant_answer`, `refusal` and `id_token`), `userinfo`, `discovery`, `record`. They share
-//! `world`: people, clients, sessions, and the `ledger` of codes and tokens. How it all behaves, and what it
+//! (on `client_auth`, `grant_answer`, `refusal` and `id_token`), `userinfo`, `discovery`, `api`. They share
+//! `world`: people with their `record`s, clients, sessions, and the `ledger` of codes and tokens. How it all behaves, and what it
 //! lies about, is in `switches`, `manners` and `lies`; `control` changes that from outside.
 //!
 //! ```no_run
@@ -22,14 +22,17 @@
 //! ```
 
 mod answer;
+mod api;
 mod authorize;
 mod browser;
+mod calendar;
 mod calls;
 mod client_auth;
 mod clients;
 mod consent;
 mod control;
 mod discovery;
+mod face;
 mod grant_answer;
 mod handle;
 mod id_token;
@@ -64,7 +67,7 @@ mod tests;
 
 pub use calls::Call;
 pub use clients::{ClientState, MEMBER_CLIENT, PUBLIC_CLIENT, SimulatedClient, clients_from_toml, default_clients};
-pub use handle::{ControlAddress, SimulatorHandle};
+pub use handle::{ApiAddress, ControlAddress, SimulatorHandle};
 pub use keys::SigningKeyPem;
 pub use lies::{Lie, Verdict, all as lies};
 pub use outage::Outage;
@@ -93,6 +96,11 @@ pub struct SimulatorSettings {
     /// How browsers and programs reach the simulator, which is also its issuer: scheme, host and perhaps a
     /// port, no path. `{port}` stands for the bound port. Default: the listening address.
     pub public_base: Option<String>,
+    /// Listeners of their own for `pub.orcid.org` and `api.orcid.org`: loopback addresses, port 0 picks a free one.
+    /// Without, both APIs are on `listen`: at its own name for whoever has one address only, and by a host name
+    /// that begins with `pub.` or `api.`.
+    pub public_api: Option<SocketAddr>,
+    pub member_api: Option<SocketAddr>,
     /// Where it can be controlled while it runs (`control`); a loopback address, port 0 picks a free one.
     pub control: Option<SocketAddr>,
     /// How it behaves; the default is orcid.org in autumn 2026.
@@ -111,6 +119,8 @@ impl SimulatorSettings {
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance::default()),
             public_base: None,
+            public_api: None,
+            member_api: None,
             control: None,
             switches: Switches::default(),
         }

@@ -34,6 +34,8 @@ pub const SECOND_FACTOR: &str = "0009-9999-0000-0131";
 pub const HOSTILE_NAME: &str = "0009-9999-0000-014X";
 /// The name is visible to trusted parties only, which hides it from sign-ins too.
 pub const LIMITED_NAME: &str = "0009-9999-0000-0158";
+/// Made by an organisation and never claimed by its owner: cannot sign in, cannot be read.
+pub const UNCLAIMED: &str = "0009-9999-0000-0166";
 
 /// What everybody with a second factor types as the code of their authenticator. Published, so no secret.
 pub const SECOND_FACTOR_CODE: &str = "246810";
@@ -59,6 +61,8 @@ pub enum AccountState {
     Active,
     Locked,
     Deactivated,
+    /// Made by an organisation for somebody who has not come to claim it.
+    Unclaimed,
     /// Replaced by another record of the same person.
     Deprecated {
         primary: OrcidId,
@@ -77,7 +81,8 @@ pub struct Person {
     /// The published name, if the person chose one ("credit name").
     pub credit: Option<String>,
     pub name_visibility: NameVisibility,
-    /// Signs in as well as the iD does; never handed to any client (`orcid.md` §11 quirk 1).
+    /// Signs in as well as the iD does. No sign-in hands it to a client (`orcid.md` §11 quirk 1), and the API shows
+    /// it to nobody without `/email/read-private`.
     pub email: String,
     pub state: AccountState,
     /// A second factor is switched on (`orcid.md` §1.4 `amr`, §10.2).
@@ -138,6 +143,11 @@ impl Person {
     fn name_is_public(&self) -> bool {
         self.name_visibility == NameVisibility::Public
     }
+}
+
+/// Whether an iD is one of the seeded people's, whoever bears it in a test.
+pub(super) fn is_seeded(orcid: OrcidId) -> bool {
+    orcid.as_str().starts_with("0009-9999-0000-0")
 }
 
 fn id(text: &str) -> OrcidId {
@@ -218,6 +228,10 @@ fn unusual_states() -> Vec<Person> {
             family: None,
             ..Person::new(id(DEPRECATED), "", None, "a deprecated record: the ordinary researcher's old one")
         },
+        Person {
+            state: AccountState::Unclaimed,
+            ..Person::new(id(UNCLAIMED), "Nils", Some("Unbidden"), "an unclaimed record: nobody's to sign in to yet")
+        },
     ]
 }
 
@@ -228,7 +242,7 @@ mod tests {
     #[test]
     fn everybody_has_a_valid_id_outside_the_assigned_ranges_and_a_password() {
         let people = seeded();
-        assert_eq!(people.len(), 15);
+        assert_eq!(people.len(), 16);
         for pair in people.windows(2) {
             assert!(pair[0].orcid < pair[1].orcid, "two people share an iD");
         }
@@ -236,6 +250,7 @@ mod tests {
             assert!(person.orcid.as_str().starts_with("0009-9999-"), "outside 0009-0000… to 0009-0010…");
             assert!(person.password.len() >= 8);
             assert!(!person.about.is_empty());
+            assert!(is_seeded(person.orcid));
         }
     }
 

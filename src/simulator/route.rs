@@ -4,16 +4,22 @@ use super::answer::{Answer, HTML, JSON, plain, with};
 use super::browser::Browser;
 use super::calls::Endpoint;
 use super::discovery::{self, with_cors};
+use super::face::{Face, is_versioned};
 use super::visit::Visit;
 use super::world::World;
-use super::{consent, pages, record, register, second_factor, sign_in, token, trusted, userinfo};
+use super::{api, consent, pages, register, second_factor, sign_in, token, trusted, userinfo};
 use crate::domain::OrcidId;
 use http::{Method, StatusCode, header};
 use minijinja::context;
 
-/// Where a request goes, by path and, for the consent form, by method.
-pub(super) fn endpoint(method: &Method, path: &str) -> Endpoint {
+/// Where a request goes, by host, path and, for the consent form, method.
+pub(super) fn endpoint(face: Face, method: &Method, path: &str) -> Endpoint {
+    if face != Face::Root {
+        // No page and no sign-in on the hosts of the APIs.
+        return if path == "/oauth/token" { Endpoint::Token } else { Endpoint::Api };
+    }
     match path {
+        _ if is_versioned(path) => Endpoint::Api,
         "/" => Endpoint::Front,
         "/.well-known/openid-configuration" => Endpoint::Discovery,
         "/oauth/jwks" => Endpoint::Jwks,
@@ -59,6 +65,8 @@ pub(super) fn answer(world: &World, endpoint: Endpoint, visit: &Visit) -> Answer
             with_cors(plain(StatusCode::OK, JSON, discovery::keys(world, &world.switches())), &visit.headers)
         }
         (UserInfo, "GET" | "POST") => with_cors(userinfo::answer(world, visit), &visit.headers),
+        (Api, _) => api::answer(world, visit),
+        (Token, _) if visit.face == Face::Public => api::token_elsewhere(world),
         (Token, "POST") => token::answer(world, visit),
         (Revoke, "POST") => token::revoke(world, visit),
         (Authorize, "GET") => consent::ask(world, visit),
@@ -75,10 +83,10 @@ pub(super) fn answer(world: &World, endpoint: Endpoint, visit: &Visit) -> Answer
         (Front, "GET") => front(world, visit),
         (Style, "GET") => plain(StatusCode::OK, "text/css; charset=utf-8", pages::STYLE),
         (Record, "GET") => match record_of(&visit.path) {
-            Some(orcid) => record::show(world, visit, orcid),
-            None => record::not_found(world, visit),
+            Some(orcid) => api::landing(world, visit, orcid),
+            None => api::not_found(world, visit),
         },
-        (Other, _) => record::not_found(world, visit),
+        (Other, _) => api::not_found(world, visit),
         (other, _) => not_allowed(other),
     }
 }

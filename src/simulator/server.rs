@@ -3,12 +3,14 @@
 
 use super::answer::{Answer, HTML, plain};
 use super::calls::Endpoint;
+use super::face::Face;
 use super::manners::Given;
 use super::outage::{Outage, Valve, unavailable};
 use super::route;
 use super::visit::Visit;
 use super::world::World;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -16,10 +18,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -72,10 +76,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Runs until told to stop or until the handle is gone.
-    pub(super) async fn run(mut self, listener: TcpListener) {
-        let Ok(at) = listener.local_addr() else { return };
-        let mut listener = Some(listener);
-        let mut held: Option<TcpSocket> = None;
+    pub(super) async fn run(mut self, mut doors: Vec<Door>) {
         let mut connections = JoinSet::new();
         loop {
             let room = connections.len() < MOST_CONNECTIONS;
@@ -83,13 +84,13 @@ impl Server {
                 order = self.orders.recv() => match order {
                     None => return,
                     Some(Order::Stop(done)) => {
-                        drop((listener, held));
+                        drop(doors);
                         connections.shutdown().await;
                         let _ = done.send(());
                         return;
                     }
                     Some(Order::Outage(outage, done)) => {
-                        let outcome = switch(outage, at, &mut listener, &mut held);
+                        let outcome = doors.iter_mut().try_for_each(|door| door.switch(outage));
                         if outcome.is_ok() {
                             self.valve.set(outage);
                             if outage == Some(Outage::Refuse) {
@@ -100,10 +101,10 @@ impl Server {
                     }
                 },
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = accept(listener.as_ref()), if room => match accepted {
-                    Ok(stream) => {
+                accepted = accept(&doors), if room => match accepted {
+                    Ok((face, stream)) => {
                         let (world, tls, valve) = (self.world.clone(), self.tls.clone(), self.valve.clone());
-                        connections.spawn(connection(stream, tls, world, valve));
+                        connections.spawn(connection(stream, tls, Listening { face, world, valve }));
                     }
                     Err(error) => {
                         tracing::debug!(%error, "the simulator could not accept a connection");
@@ -116,49 +117,81 @@ impl Server {
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
-    match listener {
-        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
-        None => std::future::pending().await,
-    }
-}
-
-/// Opens or closes the listener as the outage demands. While it is closed its port stays reserved, so that
-/// nobody else gets it.
-fn switch(
-    outage: Option<Outage>,
+/// A listener, open or shut.
+pub(super) struct Door {
+    face: Face,
     at: SocketAddr,
-    listener: &mut Option<TcpListener>,
-    held: &mut Option<TcpSocket>,
-) -> io::Result<()> {
-    if outage == Some(Outage::Refuse) {
-        if listener.take().is_some() {
-            *held = Some(reserve(at)?);
-        }
-    } else if listener.is_none() {
-        let socket = match held.take() {
-            Some(socket) => socket,
-            None => reserve(at)?,
-        };
-        *listener = Some(socket.listen(1_024)?);
-    }
-    Ok(())
+    open: Option<TcpListener>,
+    held: Option<TcpSocket>,
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, world: Arc<World>, valve: Arc<Valve>) {
+impl Door {
+    /// Opens one at a loopback address.
+    pub(super) fn open(face: Face, at: SocketAddr) -> io::Result<Self> {
+        let listener = listen(at)?;
+        Ok(Self { face, at: listener.local_addr()?, open: Some(listener), held: None })
+    }
+
+    /// Where it is, with the port it got.
+    pub(super) fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// Opens or shuts it as the outage demands. While it is shut its port stays reserved, so that nobody else
+    /// gets it.
+    fn switch(&mut self, outage: Option<Outage>) -> io::Result<()> {
+        if outage == Some(Outage::Refuse) {
+            if self.open.take().is_some() {
+                self.held = Some(reserve(self.at)?);
+            }
+        } else if self.open.is_none() {
+            let socket = match self.held.take() {
+                Some(socket) => socket,
+                None => reserve(self.at)?,
+            };
+            self.open = Some(socket.listen(1_024)?);
+        }
+        Ok(())
+    }
+}
+
+/// The next connection at any open door.
+async fn accept(doors: &[Door]) -> io::Result<(Face, TcpStream)> {
+    poll_fn(|context| {
+        for door in doors {
+            if let Some(listener) = &door.open
+                && let Poll::Ready(accepted) = listener.poll_accept(context)
+            {
+                return Poll::Ready(accepted.map(|(stream, _)| (door.face, stream)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// What a connection needs to know of the simulator.
+#[derive(Clone)]
+struct Listening {
+    face: Face,
+    world: Arc<World>,
+    valve: Arc<Valve>,
+}
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, here: Listening) {
     // A failed option costs latency only.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => serve(stream, world, valve).await,
+        None => serve(stream, here).await,
         Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
-            Ok(Ok(stream)) => serve(stream, world, valve).await,
+            Ok(Ok(stream)) => serve(stream, here).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake with the simulator failed"),
             Err(_) => tracing::debug!("a TLS handshake with the simulator took too long"),
         },
     }
 }
 
-async fn serve<S>(stream: S, world: Arc<World>, valve: Arc<Valve>)
+async fn serve<S>(stream: S, here: Listening)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -174,8 +207,8 @@ where
     let begun = spoken.clone();
     let service = service_fn(move |request| {
         spoken.store(true, Ordering::Relaxed);
-        let (world, valve) = (world.clone(), valve.clone());
-        async move { Ok::<_, Infallible>(answer(request, &world, &valve).await) }
+        let here = here.clone();
+        async move { Ok::<_, Infallible>(answer(request, &here).await) }
     });
     tokio::select! {
         ended = builder.serve_connection(TokioIo::new(stream), service) => if let Err(error) = ended {
@@ -194,16 +227,18 @@ async fn silence(begun: &AtomicBool) {
     }
 }
 
-async fn answer(request: Request<Incoming>, world: &World, valve: &Valve) -> Given {
+async fn answer(request: Request<Incoming>, here: &Listening) -> Given {
+    let Listening { face, world, valve } = here;
     let (parts, body) = request.into_parts();
-    let endpoint = route::endpoint(&parts.method, parts.uri.path());
+    let face = face.named(&host(&parts));
+    let endpoint = route::endpoint(face, &parts.method, parts.uri.path());
     world.calls.count(endpoint);
     let method = parts.method.clone();
     let target = parts.uri.to_string();
     let switches = world.switches();
     let answer = match instead(world, valve, switches.latency.0).await {
         Some(answer) => answer,
-        None => usual(parts, body, world, endpoint).await,
+        None => usual(parts, body, world, face, endpoint).await,
     };
     let given = switches.manner(endpoint).give(answer, &target, &world.calls.blanks).await;
     world.calls.note(endpoint, &method, Some(given.status()));
@@ -223,10 +258,17 @@ async fn instead(world: &World, valve: &Valve, latency: i64) -> Option<Answer> {
     world.take_one(|switches| &mut switches.unavailable_next.0).then(unavailable)
 }
 
-async fn usual(parts: http::request::Parts, body: Incoming, world: &World, endpoint: Endpoint) -> Answer {
+/// The name the request is for: HTTP/2 has it in the address, HTTP/1.1 in a header.
+fn host(parts: &Parts) -> String {
+    let header = || parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    parts.uri.host().or_else(header).unwrap_or("").to_owned()
+}
+
+async fn usual(parts: Parts, body: Incoming, world: &World, face: Face, endpoint: Endpoint) -> Answer {
     match read(body).await {
         Ok(body) => {
             let visit = Visit {
+                face,
                 path: parts.uri.path().to_owned(),
                 query: parts.uri.query().unwrap_or("").to_owned(),
                 method: parts.method,

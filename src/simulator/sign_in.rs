@@ -150,6 +150,7 @@ enum NotIn {
     TooLong,
     BadCredentials,
     Deactivated,
+    Unclaimed,
     Deprecated(OrcidId),
 }
 
@@ -163,6 +164,7 @@ impl NotIn {
                 ("Incorrect username and/or password. Only the people listed below exist here.", None)
             }
             NotIn::Deactivated => ("This ORCID record has been deactivated.", None),
+            NotIn::Unclaimed => ("This ORCID record has not been claimed yet.", None),
             NotIn::Deprecated(primary) => ("This ORCID iD is no longer in use. The active iD is:", Some(*primary)),
         }
     }
@@ -184,6 +186,7 @@ fn check(world: &World, username: &str, password: &str) -> Result<Arc<Person>, N
     match person.state {
         AccountState::Active | AccountState::Locked => Ok(person),
         AccountState::Deactivated => Err(NotIn::Deactivated),
+        AccountState::Unclaimed => Err(NotIn::Unclaimed),
         AccountState::Deprecated { primary } => Err(NotIn::Deprecated(primary)),
     }
 }

@@ -1,6 +1,7 @@
 //! One request, read whole and within bounds, and the fields in its query or form. Made by `server`,
 //! read by every endpoint.
 
+use super::face::Face;
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 
@@ -9,6 +10,8 @@ const MOST_FIELDS: usize = 64;
 
 /// A request whose body has arrived.
 pub(super) struct Visit {
+    /// The host it is for.
+    pub(super) face: Face,
     pub(super) method: Method,
     pub(super) path: String,
     /// Without the question mark; empty if there is none.
@@ -100,7 +103,8 @@ mod tests {
         for (name, value) in headers {
             map.append(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        Visit { method: Method::GET, path: "/".into(), query: String::new(), headers: map, body: Bytes::new() }
+        let face = Face::Root;
+        Visit { face, method: Method::GET, path: "/".into(), query: String::new(), headers: map, body: Bytes::new() }
     }
 
     #[test]

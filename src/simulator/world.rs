@@ -4,12 +4,14 @@
 use super::SimulatorSettings;
 use super::calls::Calls;
 use super::clients::SimulatedClient;
+use super::face::Face;
 use super::keys::{EllipticKey, KeyRing, SigningKey};
 use super::ledger::Ledger;
 use super::lies::{self, Facts};
 use super::pages::Pages;
 use super::people::{self, Person};
 use super::random;
+use super::record::{Record, known_source};
 use super::sessions::{FormKey, Sessions};
 use super::switches::Switches;
 use crate::domain::{Chance, Clock, OrcidId, UnixTime};
@@ -21,15 +23,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// Most people one simulator may have.
 pub(super) const MOST_PEOPLE: usize = 10_000;
-
-/// One person's record. Who they are is here now; what they have done joins when the record API does.
-pub(super) struct Record {
-    pub(super) person: Arc<Person>,
-    /// Last change of the record.
-    pub(super) modified: UnixTime,
-    /// Last sign-in of the person, in any browser: `auth_time` (`orcid.md` §1.4).
-    pub(super) signed_in: Option<UnixTime>,
-}
 
 /// What changes while the simulator runs, behind one lock that is never held across an await.
 pub(super) struct Books {
@@ -43,14 +36,22 @@ impl Books {
     /// Adds a person who did not exist before.
     pub(super) fn enrol(&mut self, person: Person, now: UnixTime) -> Arc<Person> {
         let person = Arc::new(person);
-        self.records.insert(person.orcid, Record { person: person.clone(), modified: now, signed_in: None });
+        self.records.insert(person.orcid, Record::new(person.clone(), now));
         person
     }
+}
+
+/// The bases of the APIs, as far as they have listeners of their own; without a trailing slash.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ApiBases {
+    pub(super) public_api: Option<String>,
+    pub(super) member_api: Option<String>,
 }
 
 pub(super) struct World {
     /// The base of every address the simulator names, and its issuer; without a trailing slash.
     pub(super) base: String,
+    bases: ApiBases,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) chance: Arc<dyn Chance>,
     switches: ArcSwap<Switches>,
@@ -65,16 +66,14 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(settings: SimulatorSettings, base: String, key: SigningKey) -> io::Result<Self> {
+    pub(super) fn new(settings: SimulatorSettings, base: String, bases: ApiBases, key: SigningKey) -> io::Result<Self> {
         let now = settings.clock.now();
-        let records = settings
-            .people
-            .into_iter()
-            .map(|person| (person.orcid, Record { person: Arc::new(person), modified: now, signed_in: None }))
-            .collect();
+        let records =
+            settings.people.into_iter().map(|person| (person.orcid, Record::new(Arc::new(person), now))).collect();
         let clients = settings.clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
         Ok(Self {
             base,
+            bases,
             pages: Pages::new(),
             forms: FormKey::new(&*settings.chance),
             clock: settings.clock,
@@ -185,6 +184,34 @@ impl World {
         record.person = Arc::new(change(&record.person));
         record.modified = now;
         Some(record.person.clone())
+    }
+
+    /// A copy of somebody's record as it is now.
+    pub(super) fn record(&self, orcid: OrcidId) -> Option<Record> {
+        self.books().records.get(&orcid).cloned()
+    }
+
+    /// Everybody's records as they are now, by iD.
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.books().records.values().cloned().collect()
+    }
+
+    /// Where a redirect on this host leads: an address nobody could make up. An API host that is only a name of the
+    /// root's listener is left as it was asked for.
+    pub(super) fn base_of(&self, face: Face) -> &str {
+        match face {
+            Face::Root => &self.base,
+            Face::Public => self.bases.public_api.as_deref().unwrap_or(""),
+            Face::Member => self.bases.member_api.as_deref().unwrap_or(""),
+        }
+    }
+
+    /// Name and description of an organisation: a registered client, or one that wrote on a seeded record.
+    pub(super) fn organisation(&self, id: &str) -> Option<(String, String)> {
+        match self.client(id) {
+            Some(client) => Some((client.name.clone(), client.description.clone())),
+            None => known_source(id).map(|(name, about)| (name.to_owned(), about.to_owned())),
+        }
     }
 
     /// Finds a person by what they type at the sign-in: an iD in any spelling, or an e-mail address.
