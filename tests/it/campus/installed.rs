@@ -10,10 +10,21 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 /// From the Python package index: two apps, a provider, and clients of ORCID and of our assertions.
-const PYTHON: &[&str] = &["aiohttp~=3.11", "django-oauth-toolkit~=3.0", "otterwiki~=2.26", "PyJWT[crypto]~=2.10"];
+const PYTHON: &[&str] = &[
+    "aiohttp~=3.11",
+    "authlib~=1.9",
+    "django-oauth-toolkit~=3.0",
+    "joserfc~=1.0",
+    "orcid~=1.0",
+    "otterwiki~=2.26",
+    "PyJWT[crypto]~=2.10",
+    "pyorcid~=1.2",
+    "setuptools",
+    "social-auth-core>=4.6",
+];
 
-/// From the npm index: a certified provider.
-const NODE: &[&str] = &["oidc-provider@9"];
+/// From the npm index: a certified provider, and two clients.
+const NODE: &[&str] = &["oidc-provider@9", "openid-client@6", "passport-orcid@0.0.4"];
 
 /// Installing takes seconds; a registry that does not answer must not hold the tests for ever.
 const INSTALLING: Duration = Duration::from_secs(300);
