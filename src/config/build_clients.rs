@@ -44,6 +44,7 @@ pub(super) fn clients(
         }
     }
     complain_of_mixture(take, &environments);
+    warn_of_beginnings(take, &environments);
     let chosen: Vec<&ClientName> = names.iter().filter(|name| take.flag(&format!("clients.{name}.default"))).collect();
     if let [first, others @ ..] = chosen.as_slice() {
         for other in others {
@@ -63,6 +64,21 @@ fn complain_of_mixture(take: &Take<'_>, environments: &[(&ClientName, Environmen
         let problem = Problem::error(format!("a simulator client cannot stand beside `{real}`, which is a real one"));
         let remedy = "run a second gate with a configuration and a state directory of its own";
         take.complain(&format!("clients.{name}.environment"), problem.remedy(remedy));
+    }
+}
+
+/// ORCID takes any redirect URI that begins with the registered one (`orcid.md` §2.2): under the registration
+/// `campus` a code could be sent to the callback of `campus-test`, which belongs to another provider (T42).
+fn warn_of_beginnings(take: &Take<'_>, environments: &[(&ClientName, Environment)]) {
+    for (name, environment) in environments.iter().filter(|(_, environment)| *environment != Environment::Other) {
+        let further = environments.iter().find(|(other, _)| other != name && other.as_str().starts_with(name.as_str()));
+        if let Some((further, _)) = further {
+            let problem = Problem::warning(format!("ORCID ({environment}) would also send codes to `{further}`"))
+                .expected(
+                    "names of which none begins with another, since ORCID compares only the beginning of redirect URIs",
+                );
+            take.complain(&format!("clients.{name}.environment"), problem.remedy(format!("rename `{further}`")));
+        }
     }
 }
 

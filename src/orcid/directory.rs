@@ -122,7 +122,8 @@ impl Directory {
         self.keys.present.load_full()
     }
 
-    /// Verifies a token's signature, fetching the keys again once if none answers to it. `asked_with` are
+    /// Verifies a token's signature, fetching the keys again once if none answers to it; or if the one that
+    /// does says no, for a provider that was set up anew may have kept the name of its key. `asked_with` are
     /// the keys known when the question was asked that the token answers: they count too, or of two
     /// sign-ins at the moment of a rotation the quicker one's fetch would spoil the other's.
     pub(super) async fn verify(
@@ -132,23 +133,25 @@ impl Directory {
         asked_with: Option<&Arc<Kept<KeySet>>>,
     ) -> Result<(), OrcidTrouble> {
         let seen = self.keys().await?;
-        match token.verify(&seen.value) {
-            Ok(()) => return Ok(()),
-            Err(NotVerified::Wrong) => return Err(OrcidTrouble::Lied(Check::Signature)),
-            Err(NotVerified::NoKey) => {}
+        let Err(first) = token.verify(&seen.value) else { return Ok(()) };
+        let lie = |why| match why {
+            NotVerified::Wrong => OrcidTrouble::Lied(Check::Signature),
+            NotVerified::NoKey => OrcidTrouble::Lied(Check::UnknownKey),
+        };
+        if first == NotVerified::Wrong && from == Bearer::Stranger {
+            // Whoever comes in from the open network gets a plain no for a signature that is simply wrong.
+            return Err(lie(first));
         }
         if asked_with.is_some_and(|known| token.verify(&known.value).is_ok()) {
             return Ok(());
         }
-        let Some(newer) = self.keys_after(&seen, from).await? else {
-            return Err(OrcidTrouble::Lied(Check::UnknownKey));
-        };
-        token.verify(&newer.value).map_err(|why| {
-            OrcidTrouble::Lied(match why {
-                NotVerified::Wrong => Check::Signature,
-                NotVerified::NoKey => Check::UnknownKey,
-            })
-        })
+        match self.keys_after(&seen, from).await {
+            Ok(Some(newer)) => token.verify(&newer.value).map_err(lie),
+            Ok(None) => Err(lie(first)),
+            // Without newer keys the old ones' no stands.
+            Err(_) if first == NotVerified::Wrong => Err(lie(first)),
+            Err(trouble) => Err(trouble),
+        }
     }
 
     /// Keys newer than `seen`: what another task has fetched meanwhile, or one fetch, or nothing

@@ -121,6 +121,29 @@ async fn d2_an_answer_under_way_while_another_sign_in_learns_of_the_rotation_sti
 }
 
 #[tokio::test]
+async fn d2_a_new_key_under_the_old_name_is_fetched_at_most_once_a_minute() {
+    let provider = FakeProvider::start().await;
+    let clock = Arc::new(StoppedClock::at(NOW));
+    let client = Provider::new(settings(&provider), clock.clone()).unwrap();
+    exchange(&client).await.unwrap();
+    // Set up anew, with a fresh key of the same name.
+    provider.answer_with(NEXT_KEY.token(&provider.header(), &provider.claims()));
+    provider.set("/oauth/jwks", set(&[NEXT_KEY.jwk("one")]));
+    exchange(&client).await.unwrap();
+    assert_eq!(provider.seen("/oauth/jwks").len(), 2);
+    // A signature that is simply wrong asks no more often than an unknown name.
+    provider.answer_with(KEY.token(&provider.header(), &provider.claims()));
+    for _ in 0..5 {
+        assert_eq!(exchange(&client).await.unwrap_err(), OrcidTrouble::Lied(Check::Signature));
+    }
+    assert_eq!(provider.seen("/oauth/jwks").len(), 2);
+    clock.advance(61);
+    provider.set("/oauth/jwks", Reply::new(500, "text/html", "down"));
+    assert_eq!(exchange(&client).await.unwrap_err(), OrcidTrouble::Lied(Check::Signature));
+    assert_eq!(provider.seen("/oauth/jwks").len(), 3);
+}
+
+#[tokio::test]
 async fn d2_a_provider_that_names_no_key_may_rotate_too() {
     let provider = FakeProvider::start().await;
     provider.set(KEYS, set(&[without(KEY.jwk(""), "kid")]));

@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod h2;
 pub mod html;
 pub mod http;
+pub mod installed;
 pub mod legacy_app;
 pub mod legacy_wire;
 pub mod logs;

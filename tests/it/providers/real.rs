@@ -1,17 +1,16 @@
-//! [`RealProvider`]: a provider of some make as a child process on a free port, its packages installed once, by name,
-//! into the build directory. `provider.mjs` and `toolkit.py` are what it runs.
+//! [`RealProvider`]: a provider of some make as a child process on a free port. `provider.mjs` and `toolkit.py` are
+//! what it runs.
 
 use crate::campus::browser::Browser;
+use crate::campus::installed;
 use http::Method;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-/// Installing takes seconds; a registry that does not answer must not hold the tests for ever.
-const INSTALLING: Duration = Duration::from_secs(300);
 const STARTING: Duration = Duration::from_secs(60);
 
 /// Whose provider it is.
@@ -24,54 +23,18 @@ pub enum Make {
 }
 
 impl Make {
-    fn package(self) -> &'static str {
+    /// What runs its script; the packages are installed first, if they are not there.
+    fn program(self) -> PathBuf {
         match self {
-            Make::OidcProvider => "oidc-provider@9",
-            Make::DjangoToolkit => "django-oauth-toolkit==3.*",
+            Make::OidcProvider => PathBuf::from("node"),
+            Make::DjangoToolkit => installed::python(),
         }
     }
 
-    /// What is there once the package is, below the folder it was installed into.
-    fn proof(self) -> &'static str {
+    fn script(self) -> &'static str {
         match self {
-            Make::OidcProvider => "node_modules/oidc-provider/package.json",
-            Make::DjangoToolkit => "oauth2_provider/__init__.py",
-        }
-    }
-
-    fn script(self) -> (&'static str, &'static str) {
-        match self {
-            Make::OidcProvider => ("node", "provider.mjs"),
-            Make::DjangoToolkit => ("python3", "toolkit.py"),
-        }
-    }
-
-    fn installer(self, into: &Path) -> Command {
-        let mut command = match self {
-            Make::OidcProvider => Command::new("npm"),
-            Make::DjangoToolkit => Command::new("python3"),
-        };
-        match self {
-            Make::OidcProvider => command.args([
-                "install",
-                "--no-audit",
-                "--no-fund",
-                "--no-package-lock",
-                "--ignore-scripts",
-                "--prefix",
-            ]),
-            Make::DjangoToolkit => {
-                command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
-            }
-        };
-        command.arg(into).arg(self.package());
-        command
-    }
-
-    fn needs(self) -> &'static str {
-        match self {
-            Make::OidcProvider => "apt-get install nodejs npm",
-            Make::DjangoToolkit => "apt-get install python3 python3-pip",
+            Make::OidcProvider => "providers/provider.mjs",
+            Make::DjangoToolkit => "providers/toolkit.py",
         }
     }
 }
@@ -86,24 +49,25 @@ pub struct RealProvider {
 }
 
 impl RealProvider {
-    /// Starts it with the settings its script wants; `modules` is added.
+    /// Starts it with the settings its script wants; `modules` is added for Node.js.
     pub async fn start(make: Make, settings: Value) -> Self {
         tokio::task::spawn_blocking(move || Self::launch(make, settings)).await.expect("starting does not panic")
     }
 
     fn launch(make: Make, mut settings: Value) -> Self {
-        settings["modules"] = json!(modules(make));
-        let (program, script) = make.script();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/providers").join(script);
-        let mut child = Command::new(program)
-            .arg(script)
+        if make == Make::OidcProvider {
+            settings["modules"] = json!(installed::node());
+        }
+        let program = make.program();
+        let mut child = Command::new(&program)
+            .arg(installed::script(make.script()))
             .arg(settings.to_string())
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{program} does not start ({error}): `{}`", make.needs()));
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
         let stdin = child.stdin.take().expect("stdin is piped");
         let said = Arc::new(Mutex::new(String::new()));
         listen(child.stderr.take().expect("stderr is piped"), said.clone());
@@ -166,49 +130,4 @@ fn listen(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
                 .push_str(&String::from_utf8_lossy(&some[..count]));
         }
     });
-}
-
-/// Where the packages of `make` lie; fetched by name the first time, by whichever test comes first.
-fn modules(make: Make) -> PathBuf {
-    static INSTALLING_NOW: Mutex<()> = Mutex::new(());
-    let _alone = INSTALLING_NOW.lock().unwrap_or_else(PoisonError::into_inner);
-    let safe: String = make.package().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(safe);
-    if !place.join(make.proof()).exists() {
-        install(make, &place);
-    }
-    place
-}
-
-fn install(make: Make, place: &Path) {
-    // Beside it first: an installation cut short must not be taken for one.
-    let trial = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo's temporary directory is writable");
-    let mut installer = make
-        .installer(trial.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{} cannot be installed ({error}): `{}`", make.package(), make.needs()));
-    let said = Arc::new(Mutex::new(String::new()));
-    listen(installer.stderr.take().expect("stderr is piped"), said.clone());
-    let end = Instant::now() + INSTALLING;
-    let status = loop {
-        match installer.try_wait().expect("a child can be waited for") {
-            Some(status) => break status,
-            None if Instant::now() > end => {
-                let _ = installer.kill();
-                let _ = installer.wait();
-                panic!("{} could not be installed within {INSTALLING:?}", make.package());
-            }
-            None => std::thread::sleep(Duration::from_millis(50)),
-        }
-    };
-    let said = said.lock().expect("nobody panics while holding this lock").clone();
-    assert!(status.success(), "{} cannot be installed (`{}`?):\n{said}", make.package(), make.needs());
-    // Another process may have been quicker; its installation is as good.
-    if std::fs::rename(trial.path(), place).is_ok() {
-        let _moved = trial.keep();
-    }
-    assert!(place.join(make.proof()).exists(), "something else was installed than {}", make.package());
 }

@@ -11,7 +11,6 @@ import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 settings = json.loads(sys.argv[1])
-sys.path.insert(0, settings["modules"])
 # This machine is all it ever speaks to.
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 

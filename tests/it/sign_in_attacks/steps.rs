@@ -20,13 +20,14 @@ pub(crate) fn start_of(page: &Answer) -> Url {
     page.url.join(&found.href).expect("our own links are addresses")
 }
 
-/// Through ORCID from an address that leads there, up to the callback's address, which is not opened.
+/// Through ORCID from an address that leads there, up to the callback's address, which is not opened; the gate's
+/// or another client's.
 /// `decision` is the button pressed if ORCID asks.
 pub(crate) async fn through_orcid(browser: &Browser, to: &str, person: &Person, decision: &str) -> Url {
     let mut answer = browser.get(to).send().await;
     for _ in 0..8 {
         answer = match answer.location() {
-            Some(next) if next.path().starts_with("/.lychgate/callback/") => return next,
+            Some(next) if next.path().contains("/callback") => return next,
             Some(next) => browser.get(next.as_str()).send().await,
             None if answer.text().contains("username-input") => {
                 let form = answer.form_with("Sign in to ORCID").fill("username", person.orcid.as_str());

@@ -1,8 +1,8 @@
 //! An Otter Wiki behind the gate, as docs/recipes/otterwiki.md says: a wiki that knows nothing of ORCID greets a
 //! researcher by iD and keeps what they write under it, in a real browser and against forgeries.
 
-use super::installed::{Server, left_out, python};
 use crate::campus::chromium::Chromium;
+use crate::campus::installed::{Server, left_out, python, script};
 use crate::campus::people::{self, Person};
 use crate::campus::{Campus, temp};
 use lychgate::simulator::people::{ARABIC, HIDDEN_NAME, SECOND_FACTOR};
@@ -45,8 +45,7 @@ impl Wiki {
             ("ATTACHMENT_ACCESS", "APPROVED".to_owned()),
         ];
         let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/strangers/serve_otterwiki.py");
-        let server = Server::start(&python(), &[&script.display().to_string()], &variables).await;
+        let server = Server::start(&python(), &[&script("strangers/serve_otterwiki.py")], &variables).await;
         let builder = Campus::build().site("wiki", &site(&server.address));
         let builder = if public_port { builder } else { builder.replace("public_port = 443\n", "") };
         Self { folder, _server: server, campus: builder.open().await }

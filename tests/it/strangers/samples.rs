@@ -1,7 +1,7 @@
 //! The samples of docs/HEADERS.md in PHP, Python and Java, as they stand there: they take the gate's assertion,
 //! and nothing else that looks like one (T18, T49, T51).
 
-use super::installed::{left_out, python, run};
+use crate::campus::installed::{left_out, python, run};
 use crate::campus::legacy_app::{Behaviour, LegacyApp};
 use crate::campus::people;
 use crate::campus::{Campus, SIGN_IN, temp};
@@ -103,7 +103,7 @@ async fn holds_to_the_contract(language: &str, prepare: impl FnOnce(String, &Pat
     assert!(text.contains(&address), "the sample no longer names {address}");
     let runner = prepare(text.replace(&address, &format!("{}/jwks.json", shelf.upstream())), folder.path());
     let arguments: Vec<&str> = runner.arguments.iter().map(String::as_str).collect();
-    let ask = async |token: &str| run(&runner.program, &arguments, &[("HTTP_X_LYCHGATE_ASSERTION", token)], "").await;
+    let ask = async |token: &str| run(&runner.program, &arguments, &[("HTTP_X_LYCHGATE_ASSERTION", token)]).await;
     assert_eq!(ask(&token).await, Ok(people::ordinary().orcid.to_string()));
     for (what, forged) in forgeries(&token, &elsewhere) {
         let outcome = ask(&forged).await;

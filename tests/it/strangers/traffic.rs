@@ -1,10 +1,9 @@
 //! WebSockets, long polls and event streams of an app on aiohttp: unharmed, and only for who is signed in.
 
-use super::installed::{Server, left_out, python};
 use crate::campus::browser::Browser;
+use crate::campus::installed::{Server, left_out, python, script};
 use crate::campus::ws::{Next, WebSocket};
 use crate::campus::{Campus, people};
-use std::path::Path;
 use std::time::Duration;
 
 const SITE: &str = r#"
@@ -33,8 +32,7 @@ async fn what_stays_open_stays_unharmed_behind_the_gate() {
     if left_out() {
         return;
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/strangers/serve_traffic.py");
-    let server = Server::start(&python(), &[&script.display().to_string()], &[]).await;
+    let server = Server::start(&python(), &[&script("strangers/serve_traffic.py")], &[]).await;
     let campus = Campus::build().site("live", &SITE.replace("{upstream}", &server.address)).open().await;
     let declined = WebSocket::open(&campus.browser(), "wss://live.campus.example/socket").await.err();
     assert_eq!(declined.expect("a guest gets none").status, 401);
