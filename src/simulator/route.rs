@@ -48,7 +48,10 @@ pub(super) fn endpoint(face: Face, method: &Method, path: &str) -> Endpoint {
 
 /// An iD as the whole path. Bare forms only: the domain would take a whole address, too.
 fn record_of(path: &str) -> Option<OrcidId> {
-    let bare = path.strip_prefix('/').filter(|bare| bare.len() == 16 || bare.len() == 19)?;
+    let bare = path
+        .strip_prefix('/')
+        .map(|bare| bare.strip_suffix('/').unwrap_or(bare))
+        .filter(|bare| bare.len() == 16 || bare.len() == 19)?;
     bare.parse().ok()
 }
 

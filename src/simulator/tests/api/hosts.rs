@@ -121,6 +121,8 @@ async fn the_root_shows_people_a_page_and_programs_the_record() {
     for shown in ["Lecturer", "Practice University", "Meanders that never were", "SIMULATED"] {
         assert!(page.body.contains(shown), "{shown}");
     }
+    let slash = send(orcid.root, "GET", &format!("{target}/"), &[("Accept", browser)], "").await;
+    assert_eq!((slash.status, slash.location()), (301, &*format!("{}{target}", orcid.simulator.base_url)));
     let hostile = send(orcid.root, "GET", &format!("/{}", people::HOSTILE_NAME), &[("Accept", browser)], "").await;
     assert!(!hostile.body.contains("<script>alert") && !hostile.body.contains("<img src=x"), "{}", hostile.body);
     let unclaimed = send(orcid.root, "GET", &format!("/{}", people::UNCLAIMED), &[("Accept", browser)], "").await;
