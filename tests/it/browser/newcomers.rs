@@ -59,7 +59,13 @@ async fn a_second_factor_is_asked_for_on_the_way() {
     let deep = scene.wiki("pages/start");
     chromium.open(&deep).await.click("Create or connect your ORCID iD").await;
     scene.sign_in_at_orcid(&person).await;
-    scene.says(&["SIMULATED", "Two-factor authentication is switched on"]).await.shot("1-asked").await.assert_well_made().await;
+    scene
+        .says(&["SIMULATED", "Two-factor authentication is switched on"])
+        .await
+        .shot("1-asked")
+        .await
+        .assert_well_made()
+        .await;
     tab_to(chromium, "totp").await;
     type_text(chromium, "000000").await;
     chromium.key(Key::Enter).await;
