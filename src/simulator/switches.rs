@@ -382,7 +382,7 @@ impl Switches {
             true => "none".to_owned(),
             false => switches.lies.iter().copied().collect::<Vec<_>>().join(","),
         };
-        let about = "untruths told, by name; `lychgate simulator --lies` lists them".to_owned();
+        let about = "untruths told, by name; the list is in --lies".to_owned();
         table.push(view(LIE.to_owned(), &read, "none | NAME[,NAME…]".to_owned(), about));
         table
     }

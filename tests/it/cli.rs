@@ -1,8 +1,9 @@
 //! The command line as its users meet it: exit codes, complaints, JSON, keys. The verbs run in processes of
-//! their own; those that go on running are in `serve`.
+//! their own; those that go on running are in `serve` and `simulator`.
 
 pub mod child;
 mod serve;
+mod simulator;
 
 use crate::campus::temp::{self, Authority};
 use child::{Ended, run};

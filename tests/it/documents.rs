@@ -1,7 +1,10 @@
-//! Documents and code may not drift apart: every metric, address, verb and ready-line part is documented,
-//! and once.
+//! Documents and code may not drift apart: every metric, address, verb, switch, lie and ready-line part is
+//! documented, and once.
 
+use crate::campus::browser::{Browser, Network};
+use lychgate::simulator::{Simulator, SimulatorSettings, Switches, Verdict, lies};
 use std::path::Path;
+use std::sync::Arc;
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -65,6 +68,88 @@ fn every_verb_is_documented() {
     }
 }
 
+/// The rows of all tables, cell by cell, as the reader sees them.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let row = |line: &str| {
+        let cells = line.strip_prefix("| ")?.strip_suffix(" |")?;
+        Some(cells.split(" | ").map(|cell| cell.replace('`', "")).collect())
+    };
+    text.lines().filter_map(row).collect()
+}
+
+#[test]
+fn every_switch_and_every_lie_is_documented_once_as_it_is() {
+    let rows = rows(&document("docs/SIMULATOR.md"));
+    let the_row = |name: &str| -> &Vec<String> {
+        let found: Vec<_> = rows.iter().filter(|row| row[0] == name).collect();
+        assert_eq!(found.len(), 1, "{name} in docs/SIMULATOR.md: {found:?}");
+        found[0]
+    };
+    let switches = Switches::default().table();
+    for view in &switches {
+        let row = the_row(&view.name);
+        assert_eq!((&row[1], &row[3]), (&view.usual, &view.about), "the switch {}", view.name);
+    }
+    for lie in lies() {
+        let verdict = if lie.verdict == Verdict::Refuse { "refuse" } else { "accept" };
+        assert_eq!(the_row(lie.name)[1..], [verdict, lie.cases, lie.about], "the lie {}", lie.name);
+    }
+    for row in &rows {
+        let known = |kind: &str| row[0].strip_prefix(kind).is_some_and(|rest| rest.starts_with('-'));
+        let is_a_lie = lies().any(|lie| lie.name == row[0]);
+        let kinds = ["discovery", "keys", "callback", "token", "id-token", "userinfo"];
+        let is_a_switch = switches.iter().any(|view| view.name == row[0]);
+        assert!(is_a_lie || is_a_switch || !kinds.into_iter().any(known), "{} is documented and not there", row[0]);
+    }
+}
+
+#[test]
+fn the_people_and_options_of_the_simulator_are_documented_once() {
+    let text = document("docs/SIMULATOR.md");
+    let rows = rows(&text);
+    for person in lychgate::simulator::seeded() {
+        let found: Vec<_> = rows.iter().filter(|row| row[0] == person.orcid.as_str()).map(|row| &row[1]).collect();
+        assert_eq!(found, [&person.about], "{}", person.orcid);
+    }
+    let help =
+        std::process::Command::new(env!("CARGO_BIN_EXE_lychgate")).args(["simulator", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let options: Vec<&str> = help
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with("--"))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(options.len() > 10, "{help}");
+    for option in options {
+        let named = rows.iter().filter(|row| row[0].split([' ', ',']).any(|word| word == option)).count();
+        assert_eq!(named, 1, "{option} in docs/SIMULATOR.md");
+    }
+}
+
+/// The control address itself says what it takes.
+#[tokio::test]
+async fn every_request_to_the_control_address_is_documented_once() {
+    let mut settings = SimulatorSettings::on_loopback(Vec::new());
+    settings.control = Some((std::net::Ipv4Addr::LOCALHOST, 0).into());
+    let simulator = Simulator::start(settings).await.unwrap();
+    let control = simulator.control.clone().unwrap();
+    let nobody = Arc::new(rustls::RootCertStore::empty());
+    let browser = Browser::new(Arc::new(Network::new(control.local_addr, nobody)));
+    let bearer = format!("Bearer {}", control.token);
+    let address = format!("http://{}/", control.local_addr);
+    let told = browser.get(&address).by_tool().header("authorization", &bearer).send().await;
+    let told = told.assert_status(200).json();
+    let rows = rows(&document("docs/SIMULATOR.md"));
+    for (request, about) in told.as_object().unwrap() {
+        let found: Vec<_> = rows.iter().filter(|row| row[0] == *request).map(|row| &row[1]).collect();
+        let about = about.as_str().unwrap();
+        assert_eq!(found.len(), 1, "{request} in docs/SIMULATOR.md");
+        assert_eq!(found[0], about, "{request}");
+    }
+    simulator.stop().await;
+}
+
 #[test]
 fn documents_link_to_files_that_exist() {
     for name in [
@@ -78,6 +163,7 @@ fn documents_link_to_files_that_exist() {
         "docs/CHANGELOG.md",
         "docs/recipes/otterwiki.md",
         "docs/PROVIDERS.md",
+        "docs/SIMULATOR.md",
         "tests/README.md",
         "certs/README.md",
         "policies/README.md",

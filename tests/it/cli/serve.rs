@@ -1,8 +1,8 @@
-//! `serve` and `simulator`: they open with one ready line, say plainly why they cannot, take a socket from a
+//! `serve`: it opens with one ready line, say plainly why they cannot, take a socket from a
 //! service manager, and end without breaking off what is under way.
 
 use super::House;
-use super::child::{self, Child, at_home, listener, lychgate, run, wait_until_closed};
+use super::child::{Child, at_home, listener, lychgate, wait_until_closed};
 use crate::campus::browser::{Browser, Network, Speaks};
 use crate::campus::legacy_app::LegacyApp;
 use crate::campus::temp;
@@ -219,53 +219,4 @@ async fn a_socket_opened_by_the_service_manager_is_used() {
     }
     gate.stop().assert_code(0);
     app.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_simulator_stands_by_itself() {
-    let folder = temp::directory();
-    let redirect = "https://app.localhost:8443/callback";
-    let arguments = ["simulator", "--listen", "127.0.0.1:0", "--ready-json", "--redirect-uri", redirect];
-    let mut simulator = Child::start(lychgate(folder.path(), arguments));
-    let ready = simulator.ready();
-    assert_eq!(ready["event"], "ready");
-    assert_eq!(ready["pid"], simulator.pid());
-    let address = listener(&ready, "simulator");
-    let base = ready["urls"]["simulator"].as_str().expect("a text").to_owned();
-    assert_eq!(base, format!("http://{address}"));
-    let people = ready["people"].as_array().expect("a list");
-    assert!(people.len() > 5 && people.iter().all(|person| person["password"].is_string()), "{ready}");
-
-    let nobody = Arc::new(rustls::RootCertStore::empty());
-    let browser = Browser::new(Arc::new(Network::new(address, nobody)));
-    let discovery = browser.get(&format!("{base}/.well-known/openid-configuration")).by_tool().send().await;
-    assert_eq!(discovery.assert_status(200).json()["issuer"], base.as_str());
-    let ask = format!(
-        "{base}/oauth/authorize?client_id=APP-SIMULATEDPUBLIC0&response_type=code&scope=openid&redirect_uri={redirect}"
-    );
-    browser.open(&ask).await.assert_status(200).assert_says("Sign in to ORCID").assert_says("SIMULATED");
-
-    let ended = simulator.stop();
-    ended.assert_code(0);
-    assert_eq!(ended.stdout.lines().count(), 1);
-    let secrets = ["51a7ed00-0000-4000-8000-000000000001", "51a7ed00-0000-4000-8000-000000000002"];
-    for shown in ["SIMULATED", "APP-SIMULATEDPUBLIC0", "APP-SIMULATEDMEMBER0"].into_iter().chain(secrets) {
-        assert!(ended.stderr.contains(shown), "{}", ended.stderr);
-    }
-    assert_eq!(child::everything_in(folder.path()), [""; 0], "it leaves nothing behind");
-}
-
-#[test]
-fn broken_clients_of_the_simulator_are_complained_about() {
-    let folder = temp::directory();
-    temp::write(
-        folder.path(),
-        "clients.toml",
-        "[[client]]\nid = \"APP-1\"\nsecret = \"\"\nname = \"Test\"\nredirect_uris = []\n",
-    );
-    let ended = run(folder.path(), ["simulator", "--listen", "127.0.0.1:0", "--clients", "clients.toml"]);
-    ended.assert_code(2).assert_complains(&["clients.toml", "APP-1", "the clients cannot be used"]);
-    let taken = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    let address = taken.local_addr().expect("a bound socket has an address").to_string();
-    run(folder.path(), ["simulator", "--listen", &address]).assert_code(2).assert_complains(&["in use"]);
 }
