@@ -96,6 +96,8 @@ lies! {
         [IdToken(|it, _| claim(it, "sub", json!("0009-9999-0000-0018")))];
     "id-token-sub-misplaced-x", "T54", Refuse, "its sub has an X where none may be",
         [IdToken(|it, _| claim(it, "sub", json!("0009-9999-00X0-0019")))];
+    "id-token-sub-spelled", "T54", Refuse, "its sub is an iD without hyphens",
+        [IdToken(|it, _| { let bare = it.claims["sub"].as_str().unwrap_or("").replace('-', ""); claim(it, "sub", json!(bare)); })];
     "id-token-sub-other", "T55", Refuse, "its sub is somebody else's",
         [IdToken(|it, facts| claim(it, "sub", json!(facts.somebody_else)))];
     "id-token-sub-uri", "T54", Accept, "its sub is written as an address, as ORCID once had it",

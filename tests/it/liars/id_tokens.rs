@@ -37,6 +37,7 @@ told! { stage::in_the_sign_in;
     t54_a_subject_that_is_no_id: "id-token-sub-no-id" => Refused(502, "subject is not an ORCID iD");
     t54_a_subject_with_a_wrong_check_digit: "id-token-sub-wrong" => Refused(502, "subject is not an ORCID iD");
     t54_a_subject_with_an_x_inside: "id-token-sub-misplaced-x" => Refused(502, "subject is not an ORCID iD");
+    t54_a_subject_in_another_spelling: "id-token-sub-spelled" => Refused(502, "subject is not an ORCID iD");
     t55_somebody_elses_subject: "id-token-sub-other" => Refused(502, "contradicts itself");
     t54_a_subject_written_as_an_address: "id-token-sub-uri" => SignedIn;
     t56_d6_another_access_token: "id-token-at-hash-other" => Refused(502, "belongs to another access token");
