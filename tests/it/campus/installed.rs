@@ -31,13 +31,9 @@ const INSTALLING: Duration = Duration::from_secs(300);
 /// How long a stranger may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether these tests are left out, and a word about it.
+/// Whether these tests are left out.
 pub fn left_out() -> bool {
-    let left_out = std::env::var_os("LYCHGATE_NO_STRANGERS").is_some_and(|value| value == "1");
-    if left_out {
-        println!("left out: LYCHGATE_NO_STRANGERS=1");
-    }
-    left_out
+    std::env::var_os("LYCHGATE_NO_STRANGERS").is_some_and(|value| value == "1")
 }
 
 /// The Python interpreter of an environment that has everything in [`PYTHON`].
