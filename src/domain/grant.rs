@@ -28,4 +28,6 @@ pub struct ProviderSession {
     pub subject: String,
     /// The id_token's `sid`: the provider's session in one browser.
     pub sid: Option<String>,
+    /// The id_token's `iat`.
+    pub issued: UnixTime,
 }

@@ -8,6 +8,7 @@ use super::settings::ProviderSettings;
 use crate::domain::{Scope, ScopeSet};
 use openidconnect::core::{CoreAuthPrompt, CoreResponseType};
 use openidconnect::{AuthenticationFlow, CsrfToken, LanguageTag, Nonce, PkceCodeChallenge, PkceCodeVerifier};
+use std::time::Duration;
 
 /// One sign-in's question to the provider. The three texts are fresh, unguessable, URL-safe.
 pub struct AuthorizationRequest<'a> {
@@ -57,6 +58,10 @@ pub(super) fn authorization_url(
     // `prompt` means something with `openid` only (`orcid.md` §2.1).
     if request.prompt_login && openid {
         question = question.add_prompt(CoreAuthPrompt::Login);
+        // Whoever is asked so has to say when the person signed in (Core §3.1.2.1); ORCID always does.
+        if !settings.is_orcid() {
+            question = question.set_max_age(Duration::ZERO);
+        }
     }
     match request.lang {
         Some(lang) if settings.is_orcid() => {

@@ -69,6 +69,14 @@ impl Watch {
         if fine { Ok(UnixTime(issued)) } else { Err(Check::IssuedAt) }
     }
 
+    /// `auth_time` is there and not before `since`. The demand travelled through the browser, where it can be
+    /// stripped, so only the answer tells whether it was met. At ORCID it is the record's last sign-in,
+    /// wherever that was (`orcid.md` §11 quirk 9): one that is older was certainly not this one.
+    pub(super) fn check_signed_in(self, auth_time: Option<&Value>, since: UnixTime) -> Result<(), Check> {
+        let at = auth_time.and_then(numeric_date).ok_or(Check::SignedInAnew)?;
+        if at >= since.0.saturating_sub(self.leeway()) { Ok(()) } else { Err(Check::SignedInAnew) }
+    }
+
     /// `nbf`, if there is one, has come.
     pub(super) fn check_not_before(self, nbf: Option<&Value>) -> Result<(), Check> {
         match nbf.map(numeric_date) {
@@ -102,9 +110,10 @@ pub(super) fn person_name(sent: &Value) -> Option<String> {
     (!short.is_empty()).then_some(short)
 }
 
-/// Whether a text may be a `sub`: 1 to 255 printable ASCII characters (Core §2).
+/// Whether a text may be a `sub`: 1 to 255 printable ASCII characters (Core §2). No blank in front or behind:
+/// a header loses it on the way, and `alice ` would be `alice` to the app (RFC 9110 §5.5).
 pub(super) fn is_subject(text: &str) -> bool {
-    is_id(text) && text.len() <= LONGEST_SUBJECT
+    is_id(text) && text.len() <= LONGEST_SUBJECT && text.trim() == text
 }
 
 /// Whether a text may be a `sid` or `jti`, which are compared and never shown.

@@ -31,7 +31,7 @@ const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(60);
 /// Who brought a token whose key is not known. What strangers send must not use up the one fetch that a
 /// sign-in may need after a rotation, so each has one of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bearer {
+pub(super) enum BroughtBy {
     /// The provider, in answer to a question of ours.
     Provider,
     /// Anybody.
@@ -61,8 +61,21 @@ struct Shelf<T> {
 #[derive(Default)]
 struct Flight {
     failed: Option<(UnixTime, OrcidTrouble)>,
-    unknown_key: Option<UnixTime>,
-    unknown_to_strangers: Option<UnixTime>,
+    unknown_key: Option<Look>,
+    unknown_to_strangers: Option<Look>,
+}
+
+/// A fetch because a key was not known.
+struct Look {
+    at: UnixTime,
+    failed: Option<OrcidTrouble>,
+}
+
+/// What came of looking for newer keys.
+enum Newer {
+    Keys(Arc<Kept<KeySet>>),
+    /// Somebody has looked within the last minute.
+    LookedJustNow,
 }
 
 impl<T> Shelf<T> {
@@ -129,7 +142,7 @@ impl Directory {
     pub(super) async fn verify(
         &self,
         token: &SignedToken<'_>,
-        from: Bearer,
+        from: BroughtBy,
         asked_with: Option<&Arc<Kept<KeySet>>>,
     ) -> Result<(), OrcidTrouble> {
         let seen = self.keys().await?;
@@ -138,7 +151,7 @@ impl Directory {
             NotVerified::Wrong => OrcidTrouble::Lied(Check::Signature),
             NotVerified::NoKey => OrcidTrouble::Lied(Check::UnknownKey),
         };
-        if first == NotVerified::Wrong && from == Bearer::Stranger {
+        if first == NotVerified::Wrong && from == BroughtBy::Stranger {
             // Whoever comes in from the open network gets a plain no for a signature that is simply wrong.
             return Err(lie(first));
         }
@@ -146,41 +159,48 @@ impl Directory {
             return Ok(());
         }
         match self.keys_after(&seen, from).await {
-            Ok(Some(newer)) => token.verify(&newer.value).map_err(lie),
-            Ok(None) => Err(lie(first)),
+            Ok(Newer::Keys(newer)) => token.verify(&newer.value).map_err(lie),
+            // Somebody may have used up the strangers' one look of this minute on purpose. A provider that has
+            // just changed its key is told to come again, not that its word is worth nothing.
+            Ok(Newer::LookedJustNow) if from == BroughtBy::Stranger => Err(OrcidTrouble::LookedJustNow),
+            Ok(Newer::LookedJustNow) => Err(lie(first)),
             // Without newer keys the old ones' no stands.
             Err(_) if first == NotVerified::Wrong => Err(lie(first)),
             Err(trouble) => Err(trouble),
         }
     }
 
-    /// Keys newer than `seen`: what another task has fetched meanwhile, or one fetch, or nothing
-    /// because that was done within the last minute.
-    async fn keys_after(
-        &self,
-        seen: &Arc<Kept<KeySet>>,
-        from: Bearer,
-    ) -> Result<Option<Arc<Kept<KeySet>>>, OrcidTrouble> {
+    /// Keys newer than `seen`: what another task has fetched meanwhile, or one fetch, at most once a minute. A
+    /// fetch that failed may be tried again after some seconds; until then its trouble stands.
+    async fn keys_after(&self, seen: &Arc<Kept<KeySet>>, from: BroughtBy) -> Result<Newer, OrcidTrouble> {
         let mut flight = self.keys.flight.lock().await;
         if let Some(present) = self.keys.present.load_full()
             && !Arc::ptr_eq(&present, seen)
         {
-            return Ok(Some(present));
+            return Ok(Newer::Keys(present));
         }
         let now = self.clock.now();
         let last = match from {
-            Bearer::Provider => &mut flight.unknown_key,
-            Bearer::Stranger => &mut flight.unknown_to_strangers,
+            BroughtBy::Provider => &mut flight.unknown_key,
+            BroughtBy::Stranger => &mut flight.unknown_to_strangers,
         };
-        if last.is_some_and(|last| is_within(last, now, UNKNOWN_KEY_PAUSE)) {
-            return Ok(None);
+        match last {
+            Some(Look { at, failed: Some(trouble) }) if is_within(*at, now, RETRY_WITHOUT_OLD) => {
+                return Err(trouble.clone());
+            }
+            Some(Look { at, failed: None }) if is_within(*at, now, UNKNOWN_KEY_PAUSE) => {
+                return Ok(Newer::LookedJustNow);
+            }
+            _ => {}
         }
-        // Marked before the fetch: a caller that goes away half-way has used the minute up.
-        *last = Some(now);
-        let kept = Arc::new(self.fetch_keys().await?);
+        // Marked before the fetch, as one that failed: a caller may go away half-way.
+        let look = last.insert(Look { at: now, failed: Some(OrcidTrouble::TimedOut(Endpoint::Keys)) });
+        let fetched = self.fetch_keys().await;
+        look.failed = fetched.as_ref().err().cloned();
+        let kept = Arc::new(fetched?);
         self.keys.present.store(Some(kept.clone()));
         self.write_disk().await;
-        Ok(Some(kept))
+        Ok(Newer::Keys(kept))
     }
 
     /// Fetches both anew, whether stale or not, unless somebody else is about it.

@@ -3,7 +3,7 @@
 
 use super::claims::{Watch, is_subject, person_name};
 use super::client::{Attempt, Courier, TokenResponse, oidc_client};
-use super::directory::{Bearer, Kept};
+use super::directory::{BroughtBy, Kept};
 use super::id_token::{self, Claims, Expected};
 use super::jwks::KeySet;
 use super::signed_token::{SignedToken, TokenKind};
@@ -29,6 +29,8 @@ pub struct Proof<'a> {
     pub iss: Option<&'a str>,
     /// As given to `authorization_url`.
     pub asked: &'a ScopeSet,
+    /// When the person was told to sign in anew (`prompt_login`), if they were.
+    pub signed_in_since: Option<UnixTime>,
 }
 
 /// A token response whose form is in order; whom it belongs to is not known yet.
@@ -81,7 +83,7 @@ impl Provider {
         let claims = match &tokens.id_token {
             Some(id_token) => {
                 let access_token = tokens.access_token.expose();
-                Some(self.believe(id_token, access_token, Some(proof.nonce), known_keys.as_ref()).await?)
+                Some(self.believe(id_token, access_token, Some(proof), known_keys.as_ref()).await?)
             }
             None if sent.contains(&Scope::openid()) => return Err(OrcidTrouble::Lied(Check::IdTokenMissing)),
             None => None,
@@ -105,9 +107,11 @@ impl Provider {
         };
         let mut scopes = tokens.scopes.unwrap_or(sent);
         let mfa = claims.as_ref().map_or(Mfa::Unknown, |claims| claims.mfa);
-        let sid = claims.as_ref().and_then(|claims| claims.sid.clone());
-        let at_provider =
-            known_as.filter(|_| !self.settings.is_orcid()).map(|subject| ProviderSession { subject, sid });
+        let at_provider = claims.as_ref().filter(|_| !self.settings.is_orcid()).map(|claims| ProviderSession {
+            subject: claims.subject.clone(),
+            sid: claims.sid.clone(),
+            issued: claims.issued,
+        });
         let (name, given_name, family_name) = match claims {
             // An ID token is what `openid` grants, whether or not the list repeats it.
             Some(claims) => {
@@ -143,21 +147,22 @@ impl Provider {
     }
 
     /// Verifies an ID token that came with `access_token`, in answer to a question asked when
-    /// `known_keys` were known.
+    /// `known_keys` were known; at a renewal there is no sign-in to answer.
     pub(super) async fn believe(
         &self,
         id_token: &str,
         access_token: &str,
-        nonce: Option<&str>,
+        sign_in: Option<&Proof<'_>>,
         known_keys: Option<&Arc<Kept<KeySet>>>,
     ) -> Result<Claims, OrcidTrouble> {
         let token =
             SignedToken::read(id_token, &self.settings.algorithms, TokenKind::Id).map_err(OrcidTrouble::Lied)?;
-        self.directory.verify(&token, Bearer::Provider, known_keys).await?;
+        self.directory.verify(&token, BroughtBy::Provider, known_keys).await?;
         let expected = Expected {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,
-            nonce,
+            nonce: sign_in.map(|proof| proof.nonce),
+            signed_in_since: sign_in.and_then(|proof| proof.signed_in_since),
             access_token,
             watch: Watch { now: self.clock.now(), leeway: self.settings.leeway },
             subject_claim: self.settings.subject_claim.as_deref(),

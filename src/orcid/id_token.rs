@@ -5,7 +5,7 @@ use super::claims::{OneOrMany, Watch, check_audience, is_id, person_name};
 use super::settings::SigningAlgorithm;
 use super::signed_token::{SignedToken, present};
 use super::trouble::Check;
-use crate::domain::Mfa;
+use crate::domain::{Mfa, UnixTime};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use openidconnect::Nonce;
@@ -25,6 +25,8 @@ pub(super) struct Expected<'a> {
     pub(super) nonce: Option<&'a str>,
     pub(super) access_token: &'a str,
     pub(super) watch: Watch,
+    /// The person was told at that moment to sign in anew.
+    pub(super) signed_in_since: Option<UnixTime>,
     /// The claim that holds the iD, where that is not `sub`.
     pub(super) subject_claim: Option<&'a str>,
 }
@@ -37,6 +39,8 @@ pub(super) struct Claims {
     /// The value of the claim that was expected to hold the iD, if one was.
     pub(super) named_by_claim: Option<String>,
     pub(super) sid: Option<String>,
+    /// `iat`.
+    pub(super) issued: UnixTime,
     pub(super) name: Option<String>,
     pub(super) given_name: Option<String>,
     pub(super) family_name: Option<String>,
@@ -57,6 +61,7 @@ struct RawClaims {
     nonce: Option<String>,
     at_hash: Option<String>,
     amr: Option<Value>,
+    auth_time: Option<Value>,
     name: Option<Value>,
     given_name: Option<Value>,
     family_name: Option<Value>,
@@ -77,10 +82,13 @@ pub(super) fn claims(token: &SignedToken<'_>, expected: &Expected<'_>) -> Result
     check_audience(claims.aud.as_ref(), claims.azp.as_deref(), expected.client_id)?;
     let watch = expected.watch;
     watch.check_expiry(claims.exp.as_ref().ok_or(Check::Expiry)?)?;
-    watch.check_issued(claims.iat.as_ref(), MAX_AGE)?;
+    let issued = watch.check_issued(claims.iat.as_ref(), MAX_AGE)?;
     watch.check_not_before(claims.nbf.as_ref())?;
     if claims.events {
         return Err(Check::OtherKind);
+    }
+    if let Some(since) = expected.signed_in_since {
+        watch.check_signed_in(claims.auth_time.as_ref(), since)?;
     }
     if let Some(nonce) = expected.nonce {
         let sent = claims.nonce.as_deref().ok_or(Check::Nonce)?;
@@ -102,6 +110,7 @@ pub(super) fn claims(token: &SignedToken<'_>, expected: &Expected<'_>) -> Result
         named_by_claim,
         // One that could not be compared later is as good as none.
         sid: claims.sid.as_ref().and_then(Value::as_str).filter(|sid| is_id(sid)).map(str::to_owned),
+        issued,
         mfa: mfa(claims.amr.as_ref()),
         name: claims.name.as_ref().and_then(person_name),
         given_name: claims.given_name.as_ref().and_then(person_name),

@@ -1,5 +1,5 @@
 //! [`KeySet`]: the public keys a provider publishes, reduced to those an ID token may be signed with
-//! (RFC 7517). `directory` fetches it, `id_token` verifies with it; the verifying is ring's.
+//! (RFC 7517). `directory` fetches it, `signed_token` verifies with it; the verifying is ring's.
 
 use super::OrcidTrouble;
 use super::settings::SigningAlgorithm;
@@ -90,7 +90,7 @@ impl KeySet {
         if candidates.iter().take(MAX_TRIES).any(|key| key.verify(message, signature)) {
             return Ok(());
         }
-        // Only a key found by its very id is a final no; a guess may have met an outdated set.
+        // Only a key found by its very id says no; a guess may have met an outdated set.
         if certain { Err(NotVerified::Wrong) } else { Err(NotVerified::NoKey) }
     }
 }

@@ -2,7 +2,7 @@
 //! 1.0 §2.4, §2.6; T95). It comes from the open network, so nothing in it is believed before all of it is.
 
 use super::claims::{OneOrMany, Watch, check_audience, is_id, is_subject};
-use super::directory::Bearer;
+use super::directory::BroughtBy;
 use super::signed_token::{SignedToken, TokenKind, present};
 use super::trouble::Check;
 use super::{OrcidTrouble, Provider};
@@ -30,6 +30,7 @@ pub struct LogoutToken {
     pub sid: Option<String>,
     /// The token's own name: it counts once.
     pub id: String,
+    pub issued: UnixTime,
     /// How long its use must be remembered.
     pub remember_until: UnixTime,
 }
@@ -64,7 +65,7 @@ impl Provider {
         let token =
             SignedToken::read(text, &self.settings.algorithms, TokenKind::Logout).map_err(OrcidTrouble::Lied)?;
         let claimed = self.claimed(&token).map_err(OrcidTrouble::Lied)?;
-        self.directory.verify(&token, Bearer::Stranger, None).await?;
+        self.directory.verify(&token, BroughtBy::Stranger, None).await?;
         Ok(claimed)
     }
 
@@ -92,6 +93,6 @@ impl Provider {
             return Err(Check::NobodyNamed);
         }
         let remember_until = issued.plus(MAX_AGE + 2 * self.settings.leeway + KEPT_LONGER);
-        Ok(LogoutToken { subject: claims.sub, sid: claims.sid, id, remember_until })
+        Ok(LogoutToken { subject: claims.sub, sid: claims.sid, id, issued, remember_until })
     }
 }

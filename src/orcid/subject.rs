@@ -11,15 +11,27 @@ use crate::domain::{OrcidId, Subject};
 /// 255 printable ASCII characters (OpenID Connect Core §2).
 pub(super) fn read_subject(text: &str, settings: &ProviderSettings) -> Result<Subject, Check> {
     if settings.foreign_subjects {
-        // A provider where people choose their own name must not be able to mint an iD: to an app,
-        // its header would look exactly like that researcher's.
-        if !is_subject(text) || text.parse::<OrcidId>().is_ok() {
+        if !is_subject(text) || looks_like_an_id(text) {
             return Err(Check::Subject);
         }
         return Ok(Subject::Foreign(text.to_owned()));
     }
     read_id(text, settings).map(Subject::Orcid)
 }
+
+/// Whether an app could take this name for an iD. A provider where people choose their own name must not be
+/// able to mint one: its header would look like that researcher's. So neither an iD in any spelling or as the
+/// end of any address, nor a hyphenated one anywhere within.
+fn looks_like_an_id(text: &str) -> bool {
+    let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let within = |window: &[u8]| std::str::from_utf8(window).is_ok_and(|part| part.parse::<OrcidId>().is_ok());
+    text.parse::<OrcidId>().is_ok()
+        || last.parse::<OrcidId>().is_ok()
+        || text.as_bytes().windows(HYPHENATED).any(within)
+}
+
+/// Characters of an iD with its hyphens.
+const HYPHENATED: usize = 19;
 
 /// Reads an iD; stricter about its spelling than [`OrcidId`]'s own parser, which also serves people.
 pub(super) fn read_id(text: &str, settings: &ProviderSettings) -> Result<OrcidId, Check> {

@@ -96,6 +96,8 @@ pub enum Check {
     IssuedAt,
     #[error("the token is not valid yet")]
     NotBefore,
+    #[error("the ID token does not say that the person has signed in anew, as was demanded")]
+    SignedInAnew,
     #[error("the ID token does not answer this sign-in")]
     Nonce,
     #[error("the ID token belongs to another access token")]
@@ -165,6 +167,9 @@ pub enum OrcidTrouble {
     Refused { endpoint: Endpoint, status: u16, error: &'static str },
     #[error("the provider's answer is not believed: {0}")]
     Lied(Check),
+    /// Of tokens that strangers bring.
+    #[error("the token is signed with a key that was not found when the key set was last fetched, a moment ago")]
+    LookedJustNow,
     #[error("the provider offers no way to revoke a token")]
     CannotRevoke,
     /// A caller broke the contract of this module.
@@ -188,6 +193,7 @@ impl OrcidTrouble {
             OrcidTrouble::GrantRefused { .. } => "grant_refused",
             OrcidTrouble::Refused { .. } => "refused",
             OrcidTrouble::Lied(check) => check.code(),
+            OrcidTrouble::LookedJustNow => "looked_just_now",
             OrcidTrouble::CannotRevoke => "cannot_revoke",
             OrcidTrouble::Misuse(_) => "misuse",
         }
@@ -222,6 +228,7 @@ impl OrcidTrouble {
             OrcidTrouble::Unreachable(_)
             | OrcidTrouble::Certificate(_)
             | OrcidTrouble::TimedOut(_)
+            | OrcidTrouble::LookedJustNow
             | OrcidTrouble::Unavailable { .. } => Blame::Outage,
             OrcidTrouble::Redirected { .. }
             | OrcidTrouble::Unusable { .. }
@@ -282,6 +289,7 @@ impl Check {
             Check::Expiry => "token_expiry",
             Check::IssuedAt => "token_issued_at",
             Check::NotBefore => "token_not_before",
+            Check::SignedInAnew => "id_token_auth_time",
             Check::Nonce => "id_token_nonce",
             Check::AccessTokenHash => "id_token_at_hash",
             Check::Subject => "subject",

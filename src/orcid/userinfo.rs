@@ -2,7 +2,7 @@
 //! `orcid.md` §1.5). Called by `exchange` after the ID token has been believed.
 
 use super::claims::{OneOrMany, person_name};
-use super::directory::{Bearer, Kept};
+use super::directory::{BroughtBy, Kept};
 use super::http_client::Answer;
 use super::jwks::KeySet;
 use super::signed_token::{SignedToken, TokenKind};
@@ -94,7 +94,7 @@ impl Provider {
         let text = std::str::from_utf8(&answer.body).map_err(|_| malformed)?;
         let token = SignedToken::read(text.trim(), &self.settings.algorithms, TokenKind::Userinfo)
             .map_err(OrcidTrouble::Lied)?;
-        self.directory.verify(&token, Bearer::Provider, asked_with).await?;
+        self.directory.verify(&token, BroughtBy::Provider, asked_with).await?;
         let sent: RawUserinfo = token.payload().map_err(OrcidTrouble::Lied)?;
         if sent.iss.as_ref().is_some_and(|issuer| *issuer != self.settings.issuer) {
             return Err(OrcidTrouble::Lied(Check::Issuer));

@@ -63,6 +63,7 @@ impl SignIn {
             client: &settings.name,
             subject: token.subject.as_deref(),
             sid: token.sid.as_deref(),
+            issued: token.issued,
             mark: mark(provider, &token),
             mark_until: token.remember_until,
         };

@@ -54,7 +54,13 @@ impl SignIn {
             Err(fault) => return self.ending(Notice::StoreUnavailable, attempt, &fault),
         }
         let (nonce, verifier) = (id.derive(&self.nonces), id.derive(&self.verifiers));
-        let proof = Proof { nonce: &nonce, pkce_verifier: &verifier, iss, asked: &attempt.asked };
+        let proof = Proof {
+            nonce: &nonce,
+            pkce_verifier: &verifier,
+            iss,
+            asked: &attempt.asked,
+            signed_in_since: attempt.prompted.then_some(attempt.at),
+        };
         match provider.exchange(code, &proof).await {
             Err(trouble) => self.ending(notice_of(&trouble), attempt, &trouble),
             Ok(grant) => match self.land(provider, attempt, &grant, previous, request.agent()).await {
@@ -85,7 +91,13 @@ impl SignIn {
             previous,
             proven: attempt.prompted,
         };
-        let completed = tokens::deposit(&self.vault, deposit).await?;
+        let Some(completed) = tokens::deposit(&self.vault, deposit).await? else {
+            return Ok(self.ending(
+                Notice::SessionEnded,
+                attempt,
+                &"the provider says that the person signed out there",
+            ));
+        };
         let missing = match &attempt.arrival {
             Some(arrival) => lacking(&completed.connection.scopes, &arrival.scopes),
             None => Default::default(),

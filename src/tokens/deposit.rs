@@ -22,7 +22,8 @@ pub struct Deposit<'a> {
 
 /// Acknowledged only when durable (invariant 7). The new session has a new key (T64); what the browser
 /// held before is ended in the same step, and if it was somebody else's, before it (T65).
-pub async fn deposit(vault: &Vault, deposit: Deposit<'_>) -> Result<Completed, VaultFault> {
+/// `None` if the provider has said meanwhile that the person signed out there.
+pub async fn deposit(vault: &Vault, deposit: Deposit<'_>) -> Result<Option<Completed>, VaultFault> {
     let Deposit { grant, environment, client, root, agent, previous, proven } = deposit;
     let mut replaces = None;
     if let Some(previous) = previous {

@@ -151,7 +151,7 @@ impl House {
             previous,
             proven: false,
         };
-        deposit(&self.vault, kept).await.unwrap()
+        deposit(&self.vault, kept).await.unwrap().expect("nobody has said that it is over")
     }
 
     async fn lives(&self, root: u8) -> bool {

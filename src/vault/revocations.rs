@@ -3,7 +3,7 @@
 
 use super::store::{Batch, Condition, Outcome};
 use super::{ConnectionKey, Core, Vault, VaultFault, trees};
-use crate::domain::{AccessToken, UnixTime};
+use crate::domain::{AccessToken, Grant, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -56,6 +56,13 @@ impl Core {
             let at = trees::revocation(now, self.chance.bytes());
             batch.put(at.clone(), self.keys.seal_record(&at, &entry));
         }
+    }
+
+    /// Queues the tokens of a grant that nobody keeps.
+    pub(super) async fn give_back(&self, key: &ConnectionKey, grant: &Grant) -> Result<(), VaultFault> {
+        let mut batch = Batch::default();
+        self.queue_revocations(&mut batch, std::iter::once(Queued::new(key, &grant.access_token)));
+        self.store.write(batch).await.map(|_| ())
     }
 }
 

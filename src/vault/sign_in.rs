@@ -36,8 +36,9 @@ pub struct Completed {
 
 impl Vault {
     /// Keeps a verified grant and begins the browser's root session: all of it or nothing, durable on
-    /// return.
-    pub async fn complete_sign_in(&self, done: SignInCompletion<'_>) -> Result<Completed, VaultFault> {
+    /// return. `None` if the provider said meanwhile that the person signed out there: nothing is kept, and the
+    /// tokens are to be revoked.
+    pub async fn complete_sign_in(&self, done: SignInCompletion<'_>) -> Result<Option<Completed>, VaultFault> {
         let SignInCompletion { grant, environment, client, root, agent, replaces, proven } = done;
         let core = &self.core;
         let key = ConnectionKey { environment, client, subject: grant.subject.clone() };
@@ -69,7 +70,12 @@ impl Vault {
             // First in the batch, so that the rows that expire with it are listed under it.
             core.begin_into(&mut batch, &root, &session, id, &data_key);
             if let Some(known_as) = &grant.at_provider {
-                core.index_at_provider(&mut batch, (key.environment, &key.client), known_as, &root, session.expires);
+                let registration = (key.environment, &key.client);
+                core.index_at_provider(&mut batch, registration, known_as, &root, session.expires);
+                batch = match core.unless_over_at_provider(batch, registration, known_as).await? {
+                    Some(batch) => batch,
+                    None => return core.give_back(&key, grant).await.map(|()| None),
+                };
             }
             batch.put(address.clone(), data_key.seal(&*core.chance, &address, &record));
             core.queue_revocations(&mut batch, superseded.iter().map(|token| Queued::new(&key, token)));
@@ -77,7 +83,7 @@ impl Vault {
                 batch = core.end_into(batch, &old).await?;
             }
             if core.store.write(batch).await? == Outcome::Written {
-                return Ok(Completed { connection: Arc::new(record.connection()), change });
+                return Ok(Some(Completed { connection: Arc::new(record.connection()), change }));
             }
         }
         Err(VaultFault::Contended)

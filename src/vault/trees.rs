@@ -29,6 +29,9 @@ pub(crate) enum Tree {
     SigningKeys = 7,
     /// Name of a sign-in at its provider ‖ root -> nothing. Expires with the session.
     OfProvider = 16,
+    /// Name of a sign-in at its provider -> when the provider said that it is over. Expires when no sign-in begun
+    /// before can still be under way.
+    OverAtProvider = 17,
     /// Expiry ‖ address -> the addresses that expire together. Written by the store itself.
     Expiry = 255,
 }
@@ -41,11 +44,12 @@ impl Tree {
 
     fn from_byte(byte: u8) -> Option<Self> {
         use Tree::{
-            Children, Connections, Expiry, Meta, OfConnection, OfProvider, Revocations, Sessions, SigningKeys, Spent,
+            Children, Connections, Expiry, Meta, OfConnection, OfProvider, OverAtProvider, Revocations, Sessions,
+            SigningKeys, Spent,
         };
-        [Meta, Connections, Sessions, Children, OfConnection, Spent, Revocations, SigningKeys, OfProvider, Expiry]
-            .into_iter()
-            .find(|tree| *tree as u8 == byte)
+        let all = [Meta, Connections, Sessions, Children, OfConnection, Spent, Revocations, SigningKeys];
+        let later = [OfProvider, OverAtProvider, Expiry];
+        all.into_iter().chain(later).find(|tree| *tree as u8 == byte)
     }
 }
 
@@ -139,6 +143,10 @@ pub(super) fn sessions_of_provider(name: ProviderName) -> Address {
 
 pub(super) fn session_of_provider(name: ProviderName, root: &HashedSessionKey) -> Address {
     Address::new(Tree::OfProvider, &[&name.0, &root.0])
+}
+
+pub(super) fn over_at_provider(name: ProviderName) -> Address {
+    Address::new(Tree::OverAtProvider, &[&name.0])
 }
 
 /// The session named by the last 32 bytes of an index row's address.

@@ -94,9 +94,11 @@ async fn prompt_and_language_are_passed_where_they_mean_something() {
     let request = AuthorizationRequest { prompt_login: true, lang: Some("pt-BR"), ..question("") };
     let sent = parameters(&orcid, &request).await;
     assert_eq!((sent["prompt"].as_str(), sent["lang"].as_str()), ("login", "pt"));
+    assert!(!sent.contains_key("max_age"), "ORCID tells the time of the sign-in unasked");
     assert!(!parameters(&plain, &request).await.contains_key("prompt"));
     let sent = parameters(&foreign, &request).await;
     assert_eq!((sent["prompt"].as_str(), sent["ui_locales"].as_str()), ("login", "pt-BR"));
+    assert_eq!(sent["max_age"], "0");
     let sent = parameters(&orcid, &AuthorizationRequest { lang: Some("xx&prompt=none"), ..question("") }).await;
     assert!(!sent.contains_key("lang") && !sent.contains_key("prompt"));
 }
@@ -115,7 +117,7 @@ async fn t35_short_or_unsafe_secrets_are_a_callers_mistake_not_a_panic() {
         assert!(matches!(outcome, Err(OrcidTrouble::Misuse(_))));
     }
     let (asked, long) = (scopes(""), "x".repeat(200));
-    let proof = Proof { nonce: NONCE, pkce_verifier: &long, iss: None, asked: &asked };
+    let proof = Proof { nonce: NONCE, pkce_verifier: &long, iss: None, asked: &asked, signed_in_since: None };
     let outcome = client.exchange(AuthorizationCode::new(CODE), &proof).await;
     assert!(matches!(outcome, Err(OrcidTrouble::Misuse(_))));
 }

@@ -2,7 +2,7 @@
 
 use super::provider::{ALICE, BOB, EC_KEY, KEY, NEXT_KEY, Reply, base64url, message};
 use super::*;
-use crate::domain::Mfa;
+use crate::domain::{Mfa, UnixTime};
 use serde_json::{Value, json};
 
 type Edit = fn(&mut Value);
@@ -234,6 +234,32 @@ async fn t54_t55_subjects() {
     .await;
 }
 
+/// A demand to sign in anew travels through the browser; whether it was met, only the answer says.
+#[tokio::test]
+async fn t60_who_was_told_to_sign_in_anew_must_have_done_so() {
+    let provider = FakeProvider::start().await;
+    let client = client(settings(&provider));
+    let asked = scopes("/read-limited");
+    let since = UnixTime(NOW - 100);
+    let lie = Err(OrcidTrouble::Lied(Check::SignedInAnew));
+    for (what, auth_time, told, untold) in [
+        ("after the demand", json!(NOW - 10), Ok(()), Ok(())),
+        ("the clocks differ a little", json!(NOW - 150), Ok(()), Ok(())),
+        ("before it", json!(NOW - 1000), lie.clone(), Ok(())),
+        ("not said", json!(null), lie.clone(), Ok(())),
+        ("said as a text", json!("now"), lie.clone(), Ok(())),
+    ] {
+        for (signed_in_since, expected) in [(Some(since), told), (None, untold)] {
+            let mut claims = provider.claims();
+            claims["auth_time"] = auth_time.clone();
+            provider.answer_with(KEY.token(&json!({"alg": "RS256", "kid": "one"}), &claims));
+            let proof = Proof { nonce: NONCE, pkce_verifier: VERIFIER, iss: None, asked: &asked, signed_in_since };
+            let outcome = client.exchange(AuthorizationCode::new(CODE), &proof).await.map(|_| ());
+            assert_eq!(outcome, expected, "{what}, {signed_in_since:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn t54_foreign_subjects_only_where_the_settings_say_so() {
     fn foreign(provider: &FakeProvider) -> ProviderSettings {
@@ -247,6 +273,22 @@ async fn t54_foreign_subjects_only_where_the_settings_say_so() {
             ("sub empty", |c| c["sub"] = json!(""), Some(Check::Subject)),
             ("sub of 256", |c| c["sub"] = json!("x".repeat(256)), Some(Check::Subject)),
             ("sub with a newline", |c| c["sub"] = json!("alice\nbob"), Some(Check::Subject)),
+            ("a blank in front", |c| c["sub"] = json!(" alice"), Some(Check::Subject)),
+            ("a blank behind", |c| c["sub"] = json!("alice "), Some(Check::Subject)),
+            ("a blank within", |c| c["sub"] = json!("cn=Alice Liddell,dc=campus"), None),
+            ("sixteen digits that are no iD", |c| c["sub"] = json!("0009999999999993"), None),
+            (
+                "an address in capitals",
+                |c| c["sub"] = json!(format!("HTTPS://ORCID.ORG/{ALICE}")),
+                Some(Check::Subject),
+            ),
+            (
+                "an address with a slash",
+                |c| c["sub"] = json!(format!("https://orcid.org/{ALICE}/")),
+                Some(Check::Subject),
+            ),
+            ("an iD at the end of an address", |c| c["sub"] = json!("x://y/0009999999999992"), Some(Check::Subject)),
+            ("an iD within", |c| c["sub"] = json!(format!("id:{ALICE}@campus")), Some(Check::Subject)),
             ("sub beyond ASCII", |c| c["sub"] = json!("alicé"), Some(Check::Subject)),
             ("a sub that poses as an iD", |c| c["sub"] = json!(ALICE), Some(Check::Subject)),
             (

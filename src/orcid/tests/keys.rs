@@ -167,7 +167,7 @@ async fn t57_a_thousand_unknown_key_ids_are_one_fetch_a_minute() {
                 let message = provider::message(&json!({"kid": format!("invented-{at}"), "alg": "RS256"}), &json!({}));
                 let token = format!("{message}.{signature}");
                 let client = client.clone();
-                tokio::spawn(async move { client.believe(&token, ACCESS, Some(NONCE), None).await.map(|_| ()) })
+                tokio::spawn(async move { client.believe(&token, ACCESS, None, None).await.map(|_| ()) })
             })
             .collect();
         for task in tasks {

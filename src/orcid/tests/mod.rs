@@ -58,7 +58,7 @@ fn scopes(text: &str) -> ScopeSet {
 /// One exchange of a code for `/read-limited`; whatever comes of it must not show a secret.
 async fn exchange(client: &Provider) -> Result<Grant, OrcidTrouble> {
     let asked = scopes("/read-limited");
-    let proof = Proof { nonce: NONCE, pkce_verifier: VERIFIER, iss: None, asked: &asked };
+    let proof = Proof { nonce: NONCE, pkce_verifier: VERIFIER, iss: None, asked: &asked, signed_in_since: None };
     let outcome = client.exchange(AuthorizationCode::new(CODE), &proof).await;
     shows_no_secret(&outcome);
     outcome

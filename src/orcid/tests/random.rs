@@ -20,6 +20,7 @@ fn expected() -> Expected<'static> {
         issuer: "https://op.example",
         client_id: CLIENT,
         nonce: None,
+        signed_in_since: None,
         access_token: ACCESS,
         watch: Watch { now: UnixTime(NOW), leeway: Duration::from_secs(60) },
         subject_claim: None,

@@ -266,7 +266,7 @@ async fn t41_the_iss_of_the_callback_is_compared_before_the_code_is_shown() {
         provider.set("/.well-known/openid-configuration", Reply::json(&document));
         let client = client(settings(&provider));
         let before = provider.seen("/oauth/token").len();
-        let proof = Proof { nonce: NONCE, pkce_verifier: VERIFIER, iss, asked: &asked };
+        let proof = Proof { nonce: NONCE, pkce_verifier: VERIFIER, iss, asked: &asked, signed_in_since: None };
         let outcome = client.exchange(AuthorizationCode::new(CODE), &proof).await;
         let shown = provider.seen("/oauth/token").len() - before;
         assert_eq!((outcome.is_ok(), shown), (fine, usize::from(fine)), "{iss:?}");

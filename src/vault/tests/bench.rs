@@ -129,7 +129,7 @@ pub(super) async fn sign_in(
     root: HashedSessionKey,
     replaces: Option<HashedSessionKey>,
 ) -> Completed {
-    try_sign_in(vault, grant, root, replaces).await.unwrap()
+    try_sign_in(vault, grant, root, replaces).await.unwrap().expect("nobody has said that it is over")
 }
 
 pub(super) async fn try_sign_in(
@@ -137,7 +137,7 @@ pub(super) async fn try_sign_in(
     grant: &Grant,
     root: HashedSessionKey,
     replaces: Option<HashedSessionKey>,
-) -> Result<Completed, VaultFault> {
+) -> Result<Option<Completed>, VaultFault> {
     let completion = SignInCompletion {
         grant,
         environment: Environment::Production,

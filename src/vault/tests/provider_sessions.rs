@@ -1,15 +1,21 @@
 //! Ending sessions at a provider's word: by its session, by person, by both; once per token, durably (T95).
 
-use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, sign_in};
-use crate::domain::{ClientName, Environment, ProviderSession, UnixTime};
+use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, sign_in, try_sign_in};
+use crate::domain::{ClientName, Clock, Environment, Grant, ProviderSession, UnixTime};
 use crate::vault::{HashedSessionKey, Mark, ProviderSignOut, ProviderSignedOut, Vault, VaultFault};
+
+/// A grant that the provider, who confirms it now, calls so.
+fn confirmed(bench: &Bench, who: &str, sub: &str, sid: Option<&str>) -> Grant {
+    let mut grant = bench.grant(who, "openid");
+    let issued = bench.clock.now();
+    grant.at_provider = Some(ProviderSession { subject: sub.to_owned(), sid: sid.map(str::to_owned), issued });
+    grant
+}
 
 /// A sign-in that the provider calls so.
 async fn begin(bench: &Bench, vault: &Vault, who: &str, sub: &str, sid: Option<&str>) -> HashedSessionKey {
     let root = bench.key();
-    let mut grant = bench.grant(who, "openid");
-    grant.at_provider = Some(ProviderSession { subject: sub.to_owned(), sid: sid.map(str::to_owned) });
-    sign_in(vault, &grant, root, None).await;
+    sign_in(vault, &confirmed(bench, who, sub, sid), root, None).await;
     root
 }
 
@@ -42,6 +48,7 @@ impl Word {
             client: &self.client,
             subject,
             sid,
+            issued: UnixTime(NOW + i64::from(self.number)),
             mark: Mark { purpose: "logout-token", id: [self.number; 20] },
             mark_until: UnixTime(NOW + 900),
         };
@@ -95,6 +102,7 @@ async fn t95_a_token_counts_once_through_restarts_and_a_later_sign_in_is_safe_fr
     begin(&bench, &vault, JOSIAH, "josiah", Some("s1")).await;
     let mut word = Word::new();
     assert_eq!(word.say(&vault, Some("josiah"), None).await, ProviderSignedOut::Ended(1));
+    bench.clock.advance(60);
     let again = begin(&bench, &vault, JOSIAH, "josiah", Some("s1")).await;
     assert_eq!(word.repeat(&vault, Some("josiah"), None).await.unwrap(), ProviderSignedOut::Replayed);
     vault.close();
@@ -146,10 +154,55 @@ async fn a_new_sign_in_in_the_same_browser_takes_the_name_over() {
     let vault = bench.open();
     let before = begin(&bench, &vault, JOSIAH, "josiah", Some("s1")).await;
     let now = bench.key();
-    let mut grant = bench.grant(JOSIAH, "openid");
-    grant.at_provider = Some(ProviderSession { subject: "josiah".to_owned(), sid: Some("s1".to_owned()) });
-    sign_in(&vault, &grant, now, Some(before)).await;
+    sign_in(&vault, &confirmed(&bench, JOSIAH, "josiah", Some("s1")), now, Some(before)).await;
     bench.clock.advance(HOUR);
     assert_eq!(Word::new().say(&vault, None, Some("s1")).await, ProviderSignedOut::Ended(1));
     assert!(!lives(&vault, &now).await);
+}
+
+/// The provider's word overtakes the sign-in it is about: the code was exchanged, the session not yet kept.
+#[tokio::test]
+async fn t95_a_sign_in_under_way_when_the_provider_ends_it_begins_no_session() {
+    for (sub, sid) in [(None, Some("s1")), (Some("josiah"), None), (Some("josiah"), Some("s1"))] {
+        let bench = Bench::new();
+        let vault = bench.open();
+        let grant = confirmed(&bench, JOSIAH, "josiah", Some("s1"));
+        let mut word = Word::new();
+        assert_eq!(word.say(&vault, sub, sid).await, ProviderSignedOut::Ended(0), "nobody is there yet");
+        let root = bench.key();
+        assert!(try_sign_in(&vault, &grant, root, None).await.unwrap().is_none(), "{sub:?} {sid:?}");
+        assert!(!lives(&vault, &root).await);
+        let due = vault.due_revocations(bench.clock.now(), 10).await.unwrap();
+        assert!(due.iter().any(|entry| entry.token.expose() == grant.access_token.expose()), "nobody keeps the tokens");
+        // Somebody else is not meant, and neither is a sign-in that the provider confirmed later.
+        let mallory = begin(&bench, &vault, MALLORY, "mallory", Some("s2")).await;
+        bench.clock.advance(2);
+        let later = begin(&bench, &vault, JOSIAH, "josiah", Some("s1")).await;
+        assert!(lives(&vault, &mallory).await && lives(&vault, &later).await);
+        // An older word than the last one changes nothing.
+        assert_eq!(Word::new().say(&vault, sub, sid).await, ProviderSignedOut::Replayed);
+        vault.close();
+        let vault = bench.open();
+        assert!(try_sign_in(&vault, &grant, bench.key(), None).await.unwrap().is_none(), "durable");
+    }
+}
+
+/// Whichever comes first: either the session is found and ended, or it does not begin.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t95_a_sign_in_and_its_end_at_once_leave_no_session() {
+    let bench = Bench::new();
+    let vault = bench.open();
+    for round in 0..60u8 {
+        let (sid, root) = (format!("s{round}"), bench.key());
+        let grant = confirmed(&bench, JOSIAH, "josiah", Some(&sid));
+        let beginning = tokio::spawn({
+            let vault = vault.clone();
+            async move { try_sign_in(&vault, &grant, root, None).await.unwrap().is_some() }
+        });
+        let word = Word { number: 100 + round, ..Word::new() };
+        let told = word.repeat(&vault, None, Some(&sid)).await.unwrap();
+        let began = beginning.await.unwrap();
+        assert!(!lives(&vault, &root).await, "round {round}");
+        assert_eq!(told, ProviderSignedOut::Ended(usize::from(began)), "round {round}");
+    }
 }

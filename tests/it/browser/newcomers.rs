@@ -82,8 +82,10 @@ async fn a_second_factor_is_asked_for_on_the_way() {
     chromium.wait_for_url(&deep).await;
     scene.says(&["Hello, Tamsin Doublelock"]).await.shot("4-wiki").await;
 
-    chromium.open(&format!("{}/signout", scene.demo.simulator())).await.click("Sign out").await;
+    let there = format!("{}/signout", scene.demo.simulator());
+    chromium.open(&there).await.click("Sign out").await.says(&["Nobody is signed in to the simulator"]).await;
     chromium.open(&scene.own("sign-out")).await.click("Sign out of all sites in this browser").await;
+    scene.says(&["You are signed out of all sites"]).await;
     chromium.open(&deep).await.click("Create or connect your ORCID iD").await;
     scene.sign_in_at_orcid(&person).await;
     tab_to(chromium, "Use a recovery code instead").await;

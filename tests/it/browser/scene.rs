@@ -4,12 +4,7 @@
 use crate::campus::chromium::Chromium;
 use crate::campus::people::Person;
 use crate::demo::DemoChild;
-use fantoccini::Locator;
 use serde_json::json;
-use std::time::{Duration, Instant};
-
-/// How long a page may take to say what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A demo and a browser that trusts it.
 pub struct Scene {
@@ -48,9 +43,9 @@ impl Scene {
         format!("{}.lychgate/{path}", self.demo.sign_in())
     }
 
-    /// [`says`], of what is shown.
+    /// [`Chromium::says`], of what is shown.
     pub async fn says(&self, words: &[&str]) -> &Self {
-        says(&self.chromium, words).await;
+        self.chromium.says(words).await;
         self
     }
 
@@ -92,21 +87,6 @@ impl Scene {
     pub async fn close(self) {
         self.chromium.quit().await;
         self.demo.child.stop().assert_code(0);
-    }
-}
-
-/// Waits until the page holds every one of `words`: what was clicked may still be on its way.
-pub async fn says(chromium: &Chromium, words: &[&str]) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let mut text = String::new();
-        if let Ok(body) = chromium.client().find(Locator::Css("body")).await {
-            text = body.text().await.unwrap_or_default();
-        }
-        let missing = words.iter().find(|word| !text.contains(**word));
-        let Some(missing) = missing else { return };
-        assert!(Instant::now() < end, "{} does not say {missing:?}:\n{text}", chromium.url().await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

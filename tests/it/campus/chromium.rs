@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const DRIVER: &str = "/usr/bin/chromedriver";
@@ -135,6 +135,22 @@ impl Chromium {
             panic!("expected to arrive at {url}, but this is {}:\n{}", self.url().await, self.text().await);
         }
         self
+    }
+
+    /// Waits until the page holds every one of `words`: what was clicked may still be on its way, and opening
+    /// the next address would call it off.
+    pub async fn says(&self, words: &[&str]) -> &Self {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut text = String::new();
+            if let Ok(body) = self.client.find(Locator::Css("body")).await {
+                text = body.text().await.unwrap_or_default();
+            }
+            let missing = words.iter().find(|word| !text.contains(**word));
+            let Some(missing) = missing else { return self };
+            assert!(Instant::now() < end, "{} does not say {missing:?}:\n{text}", self.url().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Presses a key, such as `Key::Tab`, wherever the focus is.

@@ -59,7 +59,7 @@ async fn grant(provider: &Provider, simulator: &SimulatorHandle) -> Grant {
     ];
     let address = with_query(&format!("{}/oauth/authorize", simulator.base_url), &query);
     let back = through_orcid(&browser, &address, &people::ordinary(), "Authorize access").await;
-    let proof = Proof { nonce: NONCE, pkce_verifier: VERIFIER, iss: None, asked: &asked };
+    let proof = Proof { nonce: NONCE, pkce_verifier: VERIFIER, iss: None, asked: &asked, signed_in_since: None };
     let grant = provider.exchange(AuthorizationCode::new(parameter(&back, "code")), &proof).await.unwrap();
     campus.close().await;
     grant

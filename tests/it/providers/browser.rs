@@ -2,7 +2,7 @@
 //! dark, with the keyboard alone and without scripts.
 
 use super::ground::{Ground, Plan};
-use crate::browser::scene::{assert_well_made, says};
+use crate::browser::scene::assert_well_made;
 use crate::campus::chromium::Chromium;
 use crate::campus::installed::left_out;
 use fantoccini::key::Key;
@@ -39,7 +39,7 @@ async fn the_page_after_a_sign_out_leads_on_to_the_provider() {
 
     chromium.open(&format!("{}/.lychgate/sign-out", ground.home)).await;
     chromium.click("Sign out of all sites in this browser").await;
-    says(&chromium, &["You may still be signed in at 127.0.0.1", "Sign out at 127.0.0.1"]).await;
+    chromium.says(&["You may still be signed in at 127.0.0.1", "Sign out at 127.0.0.1"]).await;
     chromium.screenshot("provider-2-signed-out").await;
     assert_well_made(&chromium).await;
     chromium.width(320).await.screenshot("provider-3-signed-out-320").await;
@@ -54,7 +54,7 @@ async fn the_page_after_a_sign_out_leads_on_to_the_provider() {
     tab_to(&chromium, "Sign out at 127.0.0.1").await;
     chromium.key(Key::Enter).await.wait_for_url(&format!("{}/session/end", ground.provider.issuer)).await;
     chromium.click("Yes, sign me out").await.wait_for_url(&format!("{}/.lychgate/sign-out/return", ground.home)).await;
-    says(&chromium, &["You are signed out at 127.0.0.1"]).await;
+    chromium.says(&["You are signed out at 127.0.0.1"]).await;
     chromium.screenshot("provider-6-there-too").await;
     assert_well_made(&chromium).await;
     chromium.width(320).await.screenshot("provider-7-there-too-320").await;

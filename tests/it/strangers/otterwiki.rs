@@ -153,18 +153,14 @@ async fn in_a_real_browser_the_wiki_greets_edits_and_signs_out() {
     let saves = "document.querySelector('#commit-message').value = 'typed'; document.querySelector('#saveform').requestSubmit(); return true";
     assert_eq!(chromium.script(saves).await, true);
     chromium.wait_for_url(&format!("{base}/Home")).await;
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !chromium.text().await.contains("Written in Chromium") {
-        assert!(std::time::Instant::now() < end, "{}", chromium.text().await);
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    chromium.says(&["Written in Chromium"]).await;
     chromium.screenshot("otterwiki-4-saved").await;
     let (author, _) = wiki.last_change();
     assert_eq!(author, format!("Tamsin Doublelock ({}) <{}@orcid.example>", somebody.orcid, somebody.orcid));
 
     chromium.open(&format!("{base}/.lychgate/sign-out")).await;
     chromium.screenshot("otterwiki-5-sign-out").await;
-    chromium.click("Sign out of Campus wiki").await;
+    chromium.click("Sign out of Campus wiki").await.says(&["You are signed out of Campus wiki"]).await;
     chromium.open(&format!("{base}/Home")).await;
     chromium.wait_for_url(&gate).await;
     chromium.quit().await;
