@@ -93,6 +93,12 @@ pub struct ProviderSettings {
 }
 
 impl ProviderSettings {
+    /// How long a whole sign-in may take at the provider: documents, token, keys and userinfo, each of which may
+    /// take [`Timeouts::total`] alone. A person waits.
+    pub fn exchange_limit(&self) -> Duration {
+        self.timeouts.total * 2
+    }
+
     /// The issuer of ORCID's own environments (`orcid.md` §1.1); `None` where the configuration names it.
     pub fn known_issuer(environment: Environment) -> Option<&'static str> {
         match environment {

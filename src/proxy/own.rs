@@ -11,12 +11,9 @@ use bytes::Bytes;
 use http::{Method, Response};
 use pingora::proxy::Session;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Forms of ours are small.
 const FORM_LIMIT: usize = 64 * 1024;
-/// A journey includes at most one exchange with the provider (10 s) and durable writes.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Where an own address is answered.
 pub(super) enum Place {
@@ -43,7 +40,7 @@ pub(super) async fn answer(
     let request = OwnRequest {
         host: visit.host.clone(),
         method: visit.method.clone(),
-        path,
+        path: path.clone(),
         query: visit.query.clone(),
         headers: session.req_header().headers.clone(),
         body,
@@ -57,22 +54,14 @@ pub(super) async fn answer(
         }
     });
     // A visitor who leaves does not stop a sign-in half-way: the journey goes on in the background.
-    match tokio::time::timeout(PATIENCE, journey).await {
+    match tokio::time::timeout(shared.sign_in.patience(), journey).await {
         Ok(Ok(response)) => {
             if response.status() == http::StatusCode::SERVICE_UNAVAILABLE {
                 shared.metrics.failures.with_label_values(&["sign-in"]).inc();
             }
             Ok(response)
         }
-        Ok(Err(panic)) => {
-            let incident = shared.incident();
-            tracing::error!(%incident, %panic, "a journey of the sign-in ended in a panic");
-            Ok(shared.notice(Notice::Internal, Some(incident)))
-        }
-        Err(_) => {
-            let incident = shared.incident();
-            tracing::error!(%incident, "a journey of the sign-in took too long");
-            Ok(shared.notice(Notice::ProviderUnreachable, Some(incident)))
-        }
+        Ok(Err(panic)) => Ok(shared.sign_in.broken_off(&path, Notice::Internal, &panic)),
+        Err(_) => Ok(shared.sign_in.broken_off(&path, Notice::ProviderUnreachable, &"it took too long")),
     }
 }

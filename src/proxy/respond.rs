@@ -7,12 +7,13 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use std::time::Duration;
 
-/// How much of an unread request body is taken before an early answer, and for how long: over h2 a reset right
-/// behind the answer looks like a failure to some clients.
+/// How much of an unread request body is taken before an early answer, and for how long: small bodies are gone
+/// by then, and the connection can be kept.
 const BEFORE: Bounds = Bounds { bytes: 64 * 1024, time: Duration::from_secs(1) };
 
-/// How much more is taken behind the answer over HTTP/1.1. Closing while a visitor is still sending makes the
-/// kernel reset the connection, and the reset destroys the answer on its way (RFC 9112 §9.6).
+/// How much more is taken behind the answer. Closing an HTTP/1.1 connection while a visitor is still sending makes
+/// the kernel reset it, and the reset destroys the answer on its way (RFC 9112 §9.6); a reset of an h2 stream
+/// right behind the answer is allowed (RFC 9113 §8.1), and a failure to some clients, curl among them.
 const BEHIND: Bounds = Bounds { bytes: 8 * 1024 * 1024, time: Duration::from_secs(5) };
 
 struct Bounds {
@@ -25,7 +26,9 @@ pub(super) const HSTS: &str = "max-age=31536000";
 
 /// Sends `answer`; a body is left out for `HEAD`, its length is kept.
 pub(super) async fn send(session: &mut Session, answer: Response<Bytes>, hsts: bool) -> pingora::Result<()> {
-    let unread = !drain(session, &BEFORE).await;
+    // Who waits for `100 Continue` sends nothing yet, and waits for us (RFC 9110 §10.1.1).
+    let waits = session.req_header().headers.contains_key(http::header::EXPECT);
+    let unread = !session.as_downstream_mut().is_body_done() && (waits || !drain(session, &BEFORE).await);
     // What is left of an HTTP/1.1 body would be read as the next request.
     let closes = unread && !session.as_downstream().is_http2();
     if closes {
@@ -53,6 +56,8 @@ pub(super) async fn send(session: &mut Session, answer: Response<Bytes>, hsts: b
     if closes {
         // Nothing more will be said: that much may be known at once.
         session.as_downstream_mut().shutdown().await;
+    }
+    if unread {
         drain(session, &BEHIND).await;
     }
     Ok(())

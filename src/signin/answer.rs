@@ -15,6 +15,7 @@ pub(super) enum Answer {
     Error {
         error: ProviderError,
         state: Option<String>,
+        iss: Option<String>,
     },
 }
 
@@ -55,7 +56,10 @@ impl Answer {
         match (given("code"), given("error")) {
             (Some(_), Some(_)) => Err(BadAnswer::Both),
             (None, None) => Err(BadAnswer::Neither),
-            (None, Some(error)) => Ok(Answer::Error { error: ProviderError::read(error), state: text("state") }),
+            (None, Some(error)) => {
+                let error = ProviderError::read(error);
+                Ok(Answer::Error { error, state: text("state"), iss: text("iss") })
+            }
             (Some(code), None) => {
                 // RFC 6749 appendix A.11: VSCHAR.
                 if code.len() > LONGEST_CODE || !code.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -64,6 +68,13 @@ impl Answer {
                 let state = text("state").ok_or(BadAnswer::NoState)?;
                 Ok(Answer::Code { code: AuthorizationCode::new(code), state, iss: text("iss") })
             }
+        }
+    }
+
+    /// Who says that the answer is theirs (RFC 9207 §2).
+    pub(super) fn iss(&self) -> Option<&str> {
+        match self {
+            Answer::Code { iss, .. } | Answer::Error { iss, .. } => iss.as_deref(),
         }
     }
 }
@@ -142,6 +153,8 @@ mod tests {
         };
         assert_eq!((code.expose(), &*state, iss.as_deref()), ("eUeiz2", "abc", Some("https://orcid.org")));
         assert!(matches!(read("code=a&state="), Ok(Answer::Code { iss: None, .. })));
+        let Ok(refused) = read("error=access_denied&iss=https%3A%2F%2Forcid.org") else { panic!("a plain error") };
+        assert_eq!(refused.iss(), Some("https://orcid.org"));
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 use super::answer::{Answer, BadAnswer, ProviderError};
 use super::arrival::Arrival;
 use super::attempt::{Attempt, AttemptId};
+use super::finish::patience;
 use super::outcomes::{Ending, Turn};
 use super::settings::{ACCOUNT, SIGN_IN};
 use super::{OwnRequest, SignIn, StepFault, with_cookies};
@@ -15,10 +16,6 @@ use crate::session::cookie;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a duplicate waits for the first one's outcome; the exchange itself is bounded tighter.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl SignIn {
     pub(super) async fn callback(&self, name: &str, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
@@ -28,18 +25,21 @@ impl SignIn {
         if request.method != Method::GET {
             return Ok(super::allowing(self.notice(Notice::MethodNotAllowed, None), "GET"));
         }
-        match Answer::read(request.parameters()) {
-            Err(bad) => Ok(self.no_answer(bad, request)),
-            Ok(Answer::Error { error, state }) => {
+        let answer = match Answer::read(request.parameters()) {
+            Ok(answer) => answer,
+            Err(bad) => return Ok(self.no_answer(bad, request)),
+        };
+        // RFC 9207 §2.4: what another issuer says is dropped, code or error, before anything comes of it (T41).
+        if answer.iss().is_some_and(|iss| *iss != provider.settings().issuer) {
+            tracing::warn!(client = name, "a callback named another issuer; refused");
+            return Ok(self.trouble(Notice::SignInFailed, None, None));
+        }
+        match answer {
+            Answer::Error { error, state, .. } => {
                 let id = state.as_deref().and_then(AttemptId::read);
                 Ok(self.provider_said_no(provider, error, id, state.is_some(), request))
             }
-            Ok(Answer::Code { code, state, iss }) => {
-                // RFC 9207 §2.4: an answer of another issuer is dropped before its code is used (T41).
-                if iss.as_ref().is_some_and(|iss| *iss != provider.settings().issuer) {
-                    tracing::warn!(client = name, "a callback named another issuer; refused");
-                    return Ok(self.trouble(Notice::SignInFailed, None, None));
-                }
+            Answer::Code { code, state, iss } => {
                 let held = AttemptId::read(&state).and_then(|id| Some((id, self.attempt(request, id)?)));
                 // T42: an attempt belongs to the registration it was begun with.
                 let Some((id, attempt)) = held.filter(|(_, attempt)| attempt.client == provider.settings().name) else {
@@ -49,7 +49,7 @@ impl SignIn {
                     return self.without_attempt(request, Some((id, attempt)), Notice::AttemptExpired).await;
                 }
                 let ending = match self.outcomes.take_turn(id, self.clock.now()) {
-                    Turn::Wait(waiter) => waiter.ending(PATIENCE).await,
+                    Turn::Wait(waiter) => waiter.ending(patience(provider)).await,
                     Turn::Work(worker) => {
                         let ending = self.finish(provider, id, &attempt, code, iss.as_deref(), request).await;
                         worker.tell(self.clock.now(), ending.clone());

@@ -23,6 +23,13 @@ pub(super) const EXCHANGES: usize = 128;
 pub(super) const EXCHANGES_EACH: u8 = 8;
 /// How long a callback queues.
 const QUEUE: Duration = Duration::from_secs(8);
+/// What the store may take, to spend the attempt and to keep the grant.
+const STORE: Duration = Duration::from_secs(5);
+
+/// How long [`SignIn::finish`] may take in all.
+pub(super) fn patience(provider: &Provider) -> Duration {
+    QUEUE + provider.settings().exchange_limit() + STORE
+}
 
 impl SignIn {
     pub(super) async fn finish(
@@ -61,7 +68,12 @@ impl SignIn {
             asked: &attempt.asked,
             signed_in_since: attempt.prompted.then_some(attempt.at),
         };
-        match provider.exchange(code, &proof).await {
+        let limit = provider.settings().exchange_limit();
+        let Ok(exchanged) = tokio::time::timeout(limit, provider.exchange(code, &proof)).await else {
+            let cause = format!("the provider took more than {} s in all", limit.as_secs());
+            return self.ending(Notice::ProviderUnreachable, attempt, &cause);
+        };
+        match exchanged {
             Err(trouble) => self.ending(notice_of(&trouble), attempt, &trouble),
             Ok(grant) => match self.land(provider, attempt, &grant, previous, request.agent()).await {
                 Ok(ending) => ending,

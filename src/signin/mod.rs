@@ -50,6 +50,10 @@ use http::{HeaderValue, Response, header};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
+use std::time::Duration;
+
+/// Between the end of a sign-in and the end of all patience with it.
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// The sign-in of one gate.
 pub struct SignIn {
@@ -123,8 +127,10 @@ impl SignIn {
     pub async fn at_sign_in_host(&self, request: OwnRequest) -> Response<Bytes> {
         let path = request.path.as_str();
         if let Some(name) = path.strip_prefix(settings::CALLBACK) {
-            let step = self.callback(name, &request).await;
-            return self.settle(step, None);
+            return match self.callback(name, &request).await {
+                Ok(answer) => answer,
+                Err(fault) => self.broken_off(path, Notice::StoreUnavailable, &fault),
+            };
         }
         if let Some(name) = path.strip_prefix(settings::BACK_CHANNEL) {
             return self.back_channel(name, &request).await;
@@ -162,6 +168,22 @@ impl SignIn {
             path => Ok(self.asset(path, Some(site))),
         };
         self.settle(step, Some(site))
+    }
+
+    /// How long an answer may take.
+    pub fn patience(&self) -> Duration {
+        self.providers.values().map(|provider| finish::patience(provider)).max().unwrap_or_default() + MARGIN
+    }
+
+    /// The answer where there is none, for it broke down or took longer than [`SignIn::patience`]; logged here. At
+    /// a callback it is a redirect, as every other: the address holds a code (T47).
+    pub fn broken_off(&self, path: &str, notice: Notice, cause: &dyn fmt::Display) -> Response<Bytes> {
+        let incident = IncidentId::draw(&*self.chance);
+        tracing::error!(%incident, %cause, "a journey of the sign-in broke off");
+        if path.starts_with(settings::CALLBACK) {
+            return self.trouble(notice, Some(incident), None);
+        }
+        self.pages.answer(&Page::Notice { notice, incident: Some(incident), next: Vec::new(), site: None })
     }
 
     /// A step that met a store that cannot answer becomes 503; logged here, once.

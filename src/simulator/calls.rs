@@ -28,6 +28,7 @@ macro_rules! endpoints {
 endpoints! {
     Discovery => "discovery",
     Jwks => "jwks",
+    ForeignKeys => "foreign-keys",
     Authorize => "authorize",
     Consent => "consent",
     SignIn => "signin",

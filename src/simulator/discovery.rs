@@ -77,6 +77,17 @@ pub(super) fn document(base: &str, switches: &Switches) -> String {
     format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
+/// The key that is not published, under the names of those that are: for whoever looks where a lie of the id_token
+/// points to.
+pub(super) fn foreign_keys(world: &World) -> String {
+    let named = kids(world).into_iter().filter_map(|kid| {
+        let mut foreign = world.foreign_key()?.jwk();
+        foreign["kid"] = kid.into();
+        Some(foreign)
+    });
+    serde_json::json!({ "keys": named.collect::<Vec<_>>() }).to_string()
+}
+
 /// Adds what ORCID adds on discovery, JWKS and userinfo: the `Origin` echoed, credentials allowed, no `Vary`.
 pub(super) fn with_cors(mut answer: Answer, request: &HeaderMap) -> Answer {
     let headers = answer.headers_mut();

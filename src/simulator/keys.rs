@@ -5,7 +5,7 @@ use crate::domain::Chance;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
-use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
+use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use serde_json::{Value, json};
 use std::fmt;
 use std::io;
@@ -71,6 +71,7 @@ pub(super) struct SigningKey {
     kid: String,
     pair: RsaKeyPair,
     modulus: String,
+    public_pem: String,
     exponent: String,
 }
 
@@ -85,6 +86,10 @@ impl SigningKey {
         let parts = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());
         Ok(Self {
             kid: kid_of(&parts.n),
+            public_pem: key
+                .to_public_key()
+                .to_public_key_pem(LineEnding::LF)
+                .map_err(|error| unusable(error.to_string()))?,
             modulus: URL_SAFE_NO_PAD.encode(&parts.n),
             exponent: URL_SAFE_NO_PAD.encode(&parts.e),
             pair,
@@ -104,6 +109,11 @@ impl SigningKey {
 
     pub(super) fn modulus(&self) -> &str {
         &self.modulus
+    }
+
+    /// The public half as `BEGIN PUBLIC KEY`.
+    pub(super) fn public_pem(&self) -> &str {
+        &self.public_pem
     }
 
     /// RS256 over `message`. `None` only if the signature itself fails.

@@ -16,16 +16,23 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// What `huge` adds, in bytes.
 const HUGE: u64 = 50 * 1024 * 1024;
+/// How long `late` waits.
+const LATE: Duration = Duration::from_millis(1_500);
 /// How often `drip` lets a byte go.
 const DRIP: Duration = Duration::from_millis(200);
+
+/// How addresses end that `redirect` leads to.
+const FOLLOWED: &str = "followed=yes";
 
 /// How an answer is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Manner {
     #[default]
     Usual,
-    /// 302 to the same address again.
+    /// 307 to an address that has the right answer.
     Redirect,
+    /// The right answer, [`LATE`] late.
+    Late,
     /// 200 and a page instead of JSON.
     Html,
     /// The right body, called text/plain.
@@ -57,6 +64,7 @@ pub(super) enum Manner {
 const NAMES: &[(Manner, &str)] = &[
     (Manner::Usual, "usual"),
     (Manner::Redirect, "redirect"),
+    (Manner::Late, "late"),
     (Manner::Html, "html"),
     (Manner::Text, "text"),
     (Manner::Empty, "empty"),
@@ -92,7 +100,12 @@ impl Manner {
         use Manner::*;
         match self {
             Usual => answer.map(Delivery::Whole),
+            Redirect if target.ends_with(FOLLOWED) => answer.map(Delivery::Whole),
             Redirect => redirected(answer, target),
+            Late => {
+                tokio::time::sleep(LATE).await;
+                answer.map(Delivery::Whole)
+            }
             Html => page(answer, StatusCode::OK),
             NotFound => page(answer, StatusCode::NOT_FOUND),
             Error => page(answer, StatusCode::INTERNAL_SERVER_ERROR),
@@ -143,8 +156,9 @@ fn page(answer: Answer, status: StatusCode) -> Given {
 }
 
 fn redirected(mut answer: Answer, target: &str) -> Given {
-    *answer.status_mut() = StatusCode::FOUND;
-    if let Ok(location) = HeaderValue::from_str(target) {
+    *answer.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let question = if target.contains('?') { '&' } else { '?' };
+    if let Ok(location) = HeaderValue::from_str(&format!("{target}{question}{FOLLOWED}")) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
     with_body(answer, Bytes::new())

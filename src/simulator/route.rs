@@ -12,6 +12,9 @@ use crate::domain::OrcidId;
 use http::{Method, StatusCode, header};
 use minijinja::context;
 
+/// Where lies of the id_token say that its key is.
+pub(super) const FOREIGN_KEYS: &str = "/oauth/jwks/foreign";
+
 /// Where a request goes, by host, path and, for the consent form, method.
 pub(super) fn endpoint(face: Face, method: &Method, path: &str) -> Endpoint {
     if face != Face::Root {
@@ -28,6 +31,7 @@ pub(super) fn endpoint(face: Face, method: &Method, path: &str) -> Endpoint {
         "/" => Endpoint::Front,
         "/.well-known/openid-configuration" => Endpoint::Discovery,
         "/oauth/jwks" => Endpoint::Jwks,
+        FOREIGN_KEYS => Endpoint::ForeignKeys,
         // Where a lie of the discovery document publishes the keys.
         _ if path.starts_with("/oauth/jwks/") => Endpoint::Jwks,
         "/oauth/authorize" if method == Method::POST => Endpoint::Consent,
@@ -72,6 +76,7 @@ pub(super) fn answer(world: &World, endpoint: Endpoint, visit: &Visit) -> Answer
         (Jwks, "GET") => {
             with_cors(plain(StatusCode::OK, JSON, discovery::keys(world, &world.switches())), &visit.headers)
         }
+        (ForeignKeys, "GET") => plain(StatusCode::OK, JSON, discovery::foreign_keys(world)),
         (UserInfo, "GET" | "POST") => with_cors(userinfo::answer(world, visit), &visit.headers),
         (Api, _) => api::answer(world, visit),
         (Token, _) if visit.face == Face::Public => api::token_elsewhere(world),

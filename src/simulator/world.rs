@@ -194,9 +194,9 @@ impl World {
         if switches.lies().next().is_none() {
             return Facts::default();
         }
-        let modulus = {
+        let (modulus, public_pem) = {
             let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-            keys.signing().map_or(String::new(), |key| key.modulus().to_owned())
+            keys.signing().map_or_else(Default::default, |key| (key.modulus().to_owned(), key.public_pem().to_owned()))
         };
         let somebody_else = match person {
             Some(person) if person.orcid.as_str() == people::CREDIT_NAME => people::ORDINARY,
@@ -207,6 +207,7 @@ impl World {
             old_nonce: self.books().ledger.nonce_before_last(),
             client_secret: client.map_or(String::new(), |client| client.secret.expose().to_owned()),
             modulus,
+            public_pem,
             elliptic: self.elliptic.jwk().clone(),
             foreign: self.foreign_key().map_or(Value::Null, SigningKey::jwk),
             fresh: random::uuid(&*self.chance),

@@ -106,6 +106,34 @@ async fn a_sign_in_that_orcids_own_session_answered_makes_nobody_younger() {
     campus.close().await;
 }
 
+/// The demand travels through the browser, where it can be taken out of the address.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t60_who_takes_the_demand_out_of_the_address_has_not_met_it() {
+    let (campus, clock) = open().await;
+    let (person, browser) = (people::ordinary(), campus.browser());
+    campus.sign_in(&browser, LOANS, &person).await.assert_status(200);
+    clock.advance(2 * HOUR);
+    let mut address = to_orcid(&browser, &browser.open(VAULT).await).await;
+    let kept: Vec<_> = address.query_pairs().into_owned().filter(|(name, _)| name != "prompt").collect();
+    address.query_pairs_mut().clear().extend_pairs(kept);
+    let back = through_orcid(&browser, address.as_str(), &person, "Authorize access").await;
+    browser.open(back.as_str()).await.assert_status(502).assert_says("could not be verified");
+    assert!(campus.library().requests().iter().all(|seen| seen.target != "/vault"));
+    // Who they were before, they still are.
+    browser.open(LOANS).await.assert_status(200).assert_at(LOANS);
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t60_a_provider_that_does_not_say_when_has_not_said_that_it_was_now() {
+    let (campus, _) = open().await;
+    campus.simulator.set("lie", "id-token-auth-time-missing").await.unwrap();
+    let browser = campus.browser();
+    sign_in_anew(&browser, &people::ordinary()).await.assert_status(502).assert_says("could not be verified");
+    assert!(campus.library().requests().is_empty());
+    campus.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proof_outlives_further_sign_ins_of_the_same_person_in_the_same_browser() {
     let (campus, clock) = open().await;

@@ -2,7 +2,7 @@
 //! heads and bodies beyond bounds. Others are served meanwhile.
 
 use crate::campus::browser::Speaks;
-use crate::campus::h2::{frame, frames, get, headers, kind, preface};
+use crate::campus::h2::{END_HEADERS, END_STREAM, Frame, block, frame, frames, get, headers, kind, preface};
 use crate::campus::http::{client_config, pieces};
 use crate::campus::raw::Raw;
 use crate::campus::{Builder, Campus, LIBRARY};
@@ -288,6 +288,54 @@ async fn who_reads_the_answer_only_after_sending_everything_reads_it() {
         assert_eq!(said.status(), status, "{}", said.text());
         assert!(said.closed, "what follows would be read as a request");
     }
+    campus.close().await;
+}
+
+/// The same over HTTP/2, where a reset behind the answer is a failure to curl 7.88 and others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_h2_a_body_is_taken_to_its_end_behind_an_early_answer() {
+    const PIECE: usize = 16 * 1024;
+    let campus = Campus::open().await;
+    let mut raw = connect(&campus, "h2").await;
+    raw.send(preface()).await;
+    let usual = [(":method", "POST"), (":scheme", "https"), (":authority", HOST), (":path", "/loans")];
+    raw.send(frame(kind::HEADERS, END_HEADERS, 1, &block(&usual))).await;
+    let (mut left, mut mine, mut whole) = (40, 65_535, 65_535);
+    let mut seen = Vec::new();
+    loop {
+        while left > 0 && mine.min(whole) >= PIECE {
+            left -= 1;
+            raw.send(frame(kind::DATA, if left == 0 { END_STREAM } else { 0 }, 1, &[b'x'; PIECE])).await;
+            (mine, whole) = (mine - PIECE, whole - PIECE);
+        }
+        if left == 0 {
+            break;
+        }
+        let more = frames(&mut raw, SOON, |frame| frame.kind == kind::WINDOW_UPDATE).await;
+        let update = more.last().filter(|frame| frame.kind == kind::WINDOW_UPDATE).expect("the gate reads on");
+        let window = if update.stream == 0 { &mut whole } else { &mut mine };
+        *window += usize::try_from(u32::from_be_bytes(update.payload[..4].try_into().unwrap())).unwrap();
+        seen.extend(more);
+    }
+    let is_end = |frame: &Frame| frame.stream == 1 && frame.flags & END_STREAM != 0 && frame.kind == kind::DATA;
+    if !seen.iter().any(is_end) {
+        seen.extend(frames(&mut raw, SOON, is_end).await);
+    }
+    assert!(seen.iter().any(is_end), "the answer is whole: {seen:?}");
+    assert!(!seen.iter().any(|frame| frame.kind == kind::RST_STREAM), "{seen:?}");
+    campus.close().await;
+}
+
+/// RFC 9110 §10.1.1: nobody waits for a body that is only sent when asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_before_sending_a_body_is_answered_at_once() {
+    let campus = Campus::open().await;
+    let mut raw = connect(&campus, "http/1.1").await;
+    let begun = Instant::now();
+    raw.send(format!("POST /loans HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"))
+        .await;
+    assert_eq!(raw.hear_for(SOON, Duration::from_millis(50)).await.status(), 401);
+    assert!(begun.elapsed() < ALMOST, "it took {:?}", begun.elapsed());
     campus.close().await;
 }
 

@@ -169,6 +169,36 @@ async fn t47_every_answer_to_a_code_is_a_redirect_without_it() {
 }
 
 #[tokio::test]
+async fn t41_another_issuers_no_ends_nothing() {
+    let campus = Campus::open().await;
+    let (mut browser, at_provider) = under_way(&campus).await;
+    let back = browser.agreed(&at_provider, SOFIA, "/authenticate");
+    let no = back.replace("code=", "iss=https%3A%2F%2Fevil.example&error=access_denied&was=");
+    let page = browser.step(&no).await;
+    assert!(page.headers["location"].to_str().unwrap().contains("/sign-in/trouble?"));
+    assert_eq!(page.headers.get("set-cookie"), None, "the attempt is still under way");
+    browser.open(&back).await;
+    assert!(is_signed_in(&browser));
+}
+
+#[tokio::test]
+async fn t47_a_callback_that_broke_off_is_a_redirect_too() {
+    let campus = Campus::open().await;
+    let answer = campus.gate.broken_off("/.lychgate/callback/orcid", Notice::Internal, &"a panic");
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
+    let answer = campus.gate.broken_off("/.lychgate/account", Notice::Internal, &"a panic");
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    // So is one that meets a store that has ended.
+    let (browser, at_provider) = under_way(&campus).await;
+    let back = browser.agreed(&at_provider, SOFIA, "/authenticate");
+    campus.gate.vault.close();
+    let mut browser = browser;
+    let page = browser.step(&back.replace("state=", "state=x")).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn t65_somebody_elses_session_ends_before_a_new_one_begins() {
     let campus = Campus::open().await;
     let mut browser = campus.browser();

@@ -116,6 +116,8 @@ lies! {
         [IdToken(|it, facts| { head(it, "alg", json!("HS256")); it.signing = Signing::Hmac(facts.client_secret.clone()); })];
     "id-token-alg-hs256-key", "T49", Refuse, "is signed with the public key as if it were a secret",
         [IdToken(|it, facts| { head(it, "alg", json!("HS256")); it.signing = Signing::Hmac(facts.modulus.clone()); })];
+    "id-token-alg-hs256-pem", "T49", Refuse, "is signed with the public key's PEM text as if it were a secret",
+        [IdToken(|it, facts| { head(it, "alg", json!("HS256")); it.signing = Signing::Hmac(facts.public_pem.clone()); })];
     "id-token-alg-es256", "T49 D6", Refuse, "is signed with an elliptic key that is published too",
         [
             IdToken(|it, facts| {

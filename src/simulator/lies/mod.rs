@@ -64,6 +64,8 @@ pub(super) struct Facts {
     pub(super) client_secret: String,
     /// The modulus of the published RSA key, as the JWKS writes it.
     pub(super) modulus: String,
+    /// The same key as `BEGIN PUBLIC KEY`.
+    pub(super) public_pem: String,
     /// The elliptic key that some lies publish or sign with, as a JWK.
     pub(super) elliptic: Value,
     /// An RSA key that is published nowhere, as a JWK; null if no lie needs it.

@@ -47,6 +47,7 @@ told! { stage::in_the_sign_in;
     t49_no_algorithm: "id-token-alg-missing" => Refused(502, "header asks for something");
     t49_d6_signed_with_the_clients_secret: "id-token-alg-hs256-secret" => Refused(502, "algorithm that is not allowed");
     t49_signed_with_the_public_key_as_a_secret: "id-token-alg-hs256-key" => Refused(502, "algorithm that is not allowed");
+    t49_signed_with_the_public_keys_text_as_a_secret: "id-token-alg-hs256-pem" => Refused(502, "algorithm that is not allowed");
     t49_d6_signed_with_an_elliptic_key: "id-token-alg-es256" => Refused(502, "algorithm that is not allowed");
     t49_an_algorithm_nobody_asked_for: "id-token-alg-rs512" => Refused(502, "algorithm that is not allowed");
     t49_d1_a_broken_signature: "id-token-signature-broken" => Refused(502, "signature is wrong");

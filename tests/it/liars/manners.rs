@@ -55,6 +55,31 @@ async fn at(endpoint: &str, more: &str) {
     }
 }
 
+/// Every answer comes in time, and all of them together do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t44_a_provider_that_is_late_at_every_step() {
+    let mut builder = Campus::build().configuration("timeout = \"2s\"\nuserinfo = true\n");
+    for endpoint in ["jwks", "token", "userinfo"] {
+        builder = builder.switch(&format!("answer.{endpoint}"), "late");
+    }
+    let stage = Stage::of(builder).await;
+    let browser = stage.campus.browser();
+    let asked = browser.open(LOANS).await.click("Create or connect your ORCID iD").await;
+    // The keys that the gate knows are the old ones by the time the id_token comes.
+    stage.campus.simulator.rotate_key(false).await.unwrap();
+    let page = people::arrive(asked, &people::ordinary()).await;
+    page.assert_status(503);
+    // T47: the page is at an address without the code.
+    assert_eq!(page.url.path(), "/.lychgate/sign-in/trouble");
+    let number = super::stage::incident(&page);
+    let lines = stage.campus.watch.lines_with(&number);
+    assert!(lines.iter().any(|line| line.contains("more than 4 s in all")), "{lines:?}");
+    assert_eq!(session(&browser, SIGN_IN), None);
+    stage.come_to_rights();
+    people::arrive(browser.open(LOANS).await, &people::ordinary()).await.assert_status(200).assert_at(LOANS);
+    stage.campus.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t44_a_token_endpoint_without_manners() {
     at("token", "").await;

@@ -147,6 +147,8 @@ async fn told_under_both(stage: Stage, lie: &str, outcome: &Outcome) {
         stage.set("lie", lie).await;
         stage.expect(&format!("{lie} ({profile})"), outcome).await;
     }
+    // T59: keys are where discovery says, whatever else names them.
+    assert_eq!(stage.campus.simulator.calls("foreign-keys"), 0, "{lie}");
     stage.come_to_rights();
     stage.expect("afterwards", &Outcome::SignedIn).await;
     stage.campus.close().await;
