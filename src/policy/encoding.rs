@@ -18,7 +18,7 @@ pub enum Encoding {
     Rfc8187,
     /// The UTF-8 bytes in base64url without padding (RFC 4648 §5).
     Base64url,
-    /// A plain likeness: accents dropped, other letters `?`. Lossy; left out when nothing remains.
+    /// A plain likeness: accents dropped, other letters `?`. Lossy; a name of which nothing remains is no name.
     AsciiFold,
 }
 
@@ -34,6 +34,11 @@ impl Encoding {
     /// As policy files and the `…-Encoding` header spell it.
     pub fn as_str(self) -> &'static str {
         Encoding::WORDS.iter().find(|(_, encoding)| *encoding == self).map_or("percent", |(word, _)| word)
+    }
+
+    /// Whether anything remains of a value in this form.
+    pub(super) fn can_say(self, value: &str) -> bool {
+        self != Encoding::AsciiFold || fold::to_ascii(value).is_some()
     }
 
     /// The encoded text, or `None` when the value may stand as it is. `Some(None)` when this form has

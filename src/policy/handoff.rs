@@ -137,15 +137,18 @@ impl Template {
         self.parts.iter().any(|part| matches!(part, Part::Value(value) if value.is_free_text()))
     }
 
-    /// `None` when every placeholder is empty.
-    fn fill(&self, identity: &Identity) -> Option<String> {
+    /// `None` when every placeholder is empty. A name that `encoding` cannot say is empty, whatever is beside it.
+    fn fill(&self, identity: &Identity, encoding: Encoding) -> Option<String> {
         let mut text = String::new();
         let mut said_something = !self.parts.iter().any(|part| matches!(part, Part::Value(_)));
         for part in &self.parts {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Value(placeholder) => {
-                    let value = placeholder.fill(identity);
+                    let mut value = placeholder.fill(identity);
+                    if placeholder.is_free_text() && !encoding.can_say(&value) {
+                        value.clear();
+                    }
                     said_something |= !value.is_empty();
                     text.push_str(&value);
                 }
@@ -166,7 +169,7 @@ impl HandOff {
     pub fn values(&self, identity: &Identity) -> Vec<(HeaderName, HeaderValue)> {
         let mut out = Vec::with_capacity(self.headers.len() + 2);
         for header in &self.headers {
-            let Some(plain) = header.value.fill(identity) else { continue };
+            let Some(plain) = header.value.fill(identity, self.encoding) else { continue };
             let encoded = if header.value.has_free_text() { self.encoding.apply(&plain) } else { None };
             let (value, marked) = match encoded {
                 None => (plain, false),

@@ -90,6 +90,20 @@ fn t13_empty_and_oversized_values_are_left_out() {
 }
 
 #[test]
+fn a_name_that_cannot_be_folded_leaves_no_trace_beside_the_id() {
+    let hand_off = hand_off(Encoding::AsciiFold, &[("x-author", "{name} ({id})"), ("x-name", "{name}")]);
+    for (name, want) in [
+        ("Zoë", &["x-author: Zoe (0000-0002-1825-0097)", "x-author-encoding: ascii-fold"][..]),
+        ("محمد", &["x-author: (0000-0002-1825-0097)"][..]),
+        ("木 1", &["x-author: ? 1 (0000-0002-1825-0097)", "x-author-encoding: ascii-fold"][..]),
+    ] {
+        let lines = shown(&hand_off, &Identity { name: Some(name.into()), ..josiah() });
+        assert_eq!(lines[..want.len()], *want, "{name}");
+        assert_eq!(lines.iter().any(|line| line.starts_with("x-name: ")), name != "محمد", "{lines:?}");
+    }
+}
+
+#[test]
 fn a_foreign_subject_is_handed_over_byte_for_byte_or_not_at_all() {
     let hand_off = hand_off(Encoding::Percent, &[("remote-user", "{id}"), ("x-uri", "{uri}"), ("x-c", "{id_compact}")]);
     let foreign = |sub: &str| Identity { subject: Subject::Foreign(sub.into()), ..josiah() };

@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ADDRESSES: &[(&str, &str)] = &[
     ("GET /switches", "every switch with its value"),
     ("PATCH /switches", "sets switches: {\"profile\": \"legacy\", \"answer.token\": \"drip\"}; all or none"),
-    ("DELETE /switches", "sets all of them back"),
+    ("DELETE /switches", "sets all of them back, lies too; an outage goes on, and a key that was replaced stays so"),
     ("GET /lies", "every lie, with what a relying party should make of it"),
     ("PUT /lies/NAME", "begins to tell a lie"),
     ("DELETE /lies/NAME", "stops telling it"),
@@ -68,7 +68,8 @@ impl Guard {
         if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
             return Some((StatusCode::FORBIDDEN, "this address is for programs, not for pages in a browser"));
         }
-        if !headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_some_and(is_this_machine) {
+        let hosts: Vec<_> = headers.get_all(header::HOST).iter().collect();
+        if hosts.len() != 1 || !hosts[0].to_str().is_ok_and(is_this_machine) {
             return Some((StatusCode::MISDIRECTED_REQUEST, "ask 127.0.0.1, [::1] or localhost"));
         }
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -344,7 +345,7 @@ mod tests {
     fn pages_and_strangers_are_refused_before_the_token_is_looked_at() {
         let guard = Guard::new("t0ken");
         type Headers<'a> = &'a [(&'a str, &'a str)];
-        let table: [(Headers<'_>, Option<u16>); 10] = [
+        let table: [(Headers<'_>, Option<u16>); 11] = [
             (&[("host", "127.0.0.1:9"), ("authorization", "Bearer t0ken")], None),
             (&[("host", "[::1]:9"), ("authorization", "bearer t0ken")], None),
             (&[("host", "localhost"), ("authorization", "Bearer t0ken")], None),
@@ -353,6 +354,7 @@ mod tests {
             (&[("host", "rebound.example"), ("authorization", "Bearer t0ken")], Some(421)),
             (&[("host", "localhost.evil.example"), ("authorization", "Bearer t0ken")], Some(421)),
             (&[("authorization", "Bearer t0ken")], Some(421)),
+            (&[("host", "localhost"), ("host", "evil.example"), ("authorization", "Bearer t0ken")], Some(421)),
             (&[("host", "localhost"), ("origin", "null"), ("authorization", "Bearer t0ken")], Some(403)),
             (&[("host", "localhost"), ("sec-fetch-site", "none"), ("authorization", "Bearer t0ken")], Some(403)),
         ];

@@ -23,7 +23,8 @@ pub(super) fn granted(world: &World, switches: &Switches, request: &AuthorizeReq
             told(world, switches, request, Some(person), vec![("code".to_owned(), code)])
         }
         Wanted::Implicit { access_token, id_token } => {
-            let fields = implicit(world, switches, request, person, access_token, id_token);
+            let mut fields = implicit(world, switches, request, person, access_token, id_token);
+            fields.extend(promised_issuer(world, switches));
             let fragment = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
             see_other(&request.redirect.with_fragment(&fragment))
         }
@@ -57,9 +58,7 @@ fn told(
     mut parameters: Vec<(String, String)>,
 ) -> Answer {
     parameters.extend(request.state.iter().map(|state| ("state".to_owned(), state.clone())));
-    if switches.iss_parameter == IssuerParameter::Promised {
-        parameters.push(("iss".to_owned(), world.base.clone()));
-    }
+    parameters.extend(promised_issuer(world, switches));
     let facts = world.facts(switches, person, Some(&request.client));
     lies::about_the_callback(switches, &mut parameters, &facts);
     let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -73,6 +72,11 @@ fn told(
         *answer.status_mut() = StatusCode::TEMPORARY_REDIRECT;
     }
     answer
+}
+
+/// RFC 9207 §2: in every answer, once it is promised.
+fn promised_issuer(world: &World, switches: &Switches) -> Option<(String, String)> {
+    (switches.iss_parameter == IssuerParameter::Promised).then(|| ("iss".to_owned(), world.base.clone()))
 }
 
 fn issue_code(world: &World, request: &AuthorizeRequest, person: &Person) -> String {

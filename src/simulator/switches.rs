@@ -4,7 +4,7 @@
 use super::calls::Endpoint;
 use super::lies::{self, Lie};
 use super::manners::Manner;
-use crate::domain::Problem;
+use crate::domain::{Problem, quantity};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A value a switch may have: read from text and written as the same text.
@@ -392,7 +392,7 @@ fn known_lie(name: &str) -> Result<&'static Lie, Problem> {
     lies::find(name).ok_or_else(|| {
         let problem =
             Problem::error("no lie is called that").found(shown(name)).remedy("lychgate simulator --lies lists them");
-        match closest(name, lies::all().map(|lie| lie.name.to_owned())) {
+        match quantity::nearest(name, lies::all().map(|lie| lie.name)) {
             Some(close) => problem.expected(format!("did you mean {close}?")),
             None => problem,
         }
@@ -401,7 +401,8 @@ fn known_lie(name: &str) -> Result<&'static Lie, Problem> {
 
 fn unknown(name: &str) -> Problem {
     let problem = Problem::error("no switch is called that").found(shown(name));
-    match closest(name, Switches::default().table().into_iter().map(|view| view.name)) {
+    let known: Vec<String> = Switches::default().table().into_iter().map(|view| view.name).collect();
+    match quantity::nearest(name, known.iter().map(String::as_str)) {
         Some(close) => problem.expected(format!("did you mean {close}?")),
         None => problem.remedy("lychgate simulator --switches lists them"),
     }
@@ -413,14 +414,6 @@ fn unfit(name: &str, text: &str, choices: String) -> Problem {
 
 fn shown(text: &str) -> String {
     text.chars().take(100).collect()
-}
-
-fn closest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
-    known
-        .map(|known| (strsim::damerau_levenshtein(name, &known), known))
-        .filter(|(distance, _)| *distance <= 3)
-        .min()
-        .map(|(_, known)| known)
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use crate::campus::people;
 use crate::campus::{Campus, SIGN_IN, temp};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// The block of the document that is written in `language`.
@@ -26,14 +29,14 @@ async fn assertion(campus: &Campus) -> (String, String) {
     (token, keys.assert_status(200).text())
 }
 
-fn header_and_claims(token: &str) -> (serde_json::Value, serde_json::Value) {
+fn header_and_claims(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap_or_default());
     let mut json = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
     (json(), json())
 }
 
-fn written(header: &serde_json::Value, claims: &serde_json::Value, signature: &str) -> String {
-    let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+fn written(header: &Value, claims: &Value, signature: &str) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.{signature}", part(header), part(claims))
 }
 
@@ -58,6 +61,37 @@ fn forgeries(token: &str, of_another_app: &str) -> Vec<(&'static str, String)> {
         ("a broken signature", written(&header, &claims, &URL_SAFE_NO_PAD.encode(last))),
         ("another app's", of_another_app.to_owned()),
     ]
+}
+
+/// A key of the test's own, published beside the gate's: what it signs is right but for what the claims say.
+struct OwnKey(EcdsaKeyPair);
+
+impl OwnKey {
+    fn generate() -> Self {
+        let rng = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng).unwrap();
+        Self(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &rng).unwrap())
+    }
+
+    /// `keys` with this one among them.
+    fn published_beside(&self, keys: &str) -> String {
+        let mut keys: Value = serde_json::from_str(keys).unwrap();
+        let point = self.0.public_key().as_ref();
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+        let own = json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": "own", "x": x, "y": y});
+        keys["keys"].as_array_mut().unwrap().push(own);
+        keys.to_string()
+    }
+
+    /// `token` with other claims, signed.
+    fn signs(&self, token: &str, edit: impl FnOnce(&mut Value)) -> String {
+        let (mut header, mut claims) = header_and_claims(token);
+        header["kid"] = "own".into();
+        edit(&mut claims);
+        let unsigned = written(&header, &claims, "");
+        let signature = self.0.sign(&SystemRandom::new(), unsigned.trim_end_matches('.').as_bytes()).unwrap();
+        format!("{unsigned}{}", URL_SAFE_NO_PAD.encode(signature))
+    }
 }
 
 /// A second app with assertions, for one that is meant for somebody else.
@@ -97,6 +131,8 @@ async fn holds_to_the_contract(language: &str, prepare: impl FnOnce(String, &Pat
     let folder = temp::directory();
     // The gate's name leads nowhere on this machine, so its keys stand where the sample can fetch them.
     let shelf = LegacyApp::start().await;
+    let own = OwnKey::generate();
+    let keys = own.published_beside(&keys);
     shelf.on("/jwks.json", Behaviour::answer(200, &[("Content-Type", "application/json")], &keys));
     let address = format!("{SIGN_IN}/.lychgate/jwks.json");
     let text = sample(language);
@@ -105,7 +141,11 @@ async fn holds_to_the_contract(language: &str, prepare: impl FnOnce(String, &Pat
     let arguments: Vec<&str> = runner.arguments.iter().map(String::as_str).collect();
     let ask = async |token: &str| run(&runner.program, &arguments, &[("HTTP_X_LYCHGATE_ASSERTION", token)]).await;
     assert_eq!(ask(&token).await, Ok(people::ordinary().orcid.to_string()));
-    for (what, forged) in forgeries(&token, &elsewhere) {
+    assert_eq!(ask(&own.signs(&token, |_| {})).await, Ok(people::ordinary().orcid.to_string()));
+    let mut refused = forgeries(&token, &elsewhere);
+    refused.push(("one that is over", own.signs(&token, |claims| claims["exp"] = 1_700_000_000.into())));
+    refused.push(("another gate's", own.signs(&token, |claims| claims["iss"] = "https://gate.example".into())));
+    for (what, forged) in refused {
         let outcome = ask(&forged).await;
         assert!(outcome.is_err(), "{language} took {what}: {outcome:?}");
     }
