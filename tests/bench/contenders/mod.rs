@@ -1,0 +1,64 @@
+//! The contenders: what stands between the load and the app. Each is a process of its own with the same
+//! certificate, two workers, and a pool of connections to the app.
+
+mod apache;
+mod engine;
+mod gate;
+mod nginx;
+
+pub use engine::start as engine;
+pub use gate::{Gate, Log};
+pub use nginx::start as nginx;
+
+use crate::campus::browser::Browser;
+use crate::process::Process;
+use crate::stage::Stage;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One row of the table: a server, the address asked there, and the cookie that is shown.
+#[derive(Clone)]
+pub struct Contender {
+    pub name: &'static str,
+    pub server: Arc<Process>,
+    pub address: SocketAddr,
+    pub url: String,
+    pub cookie: Option<String>,
+}
+
+/// Names, as the tables show them and the code finds them.
+pub const NGINX: &str = "nginx, no sign-in";
+pub const ENGINE: &str = "bare engine";
+pub const PUBLIC: &str = "gate, public route";
+pub const SIGNED_IN: &str = "gate, signed in";
+pub const ASSERTED: &str = "gate, signed in, assertion";
+pub const LOGGED: &str = "gate, signed in, a log line each";
+pub const APACHE: &str = "Apache, mod_auth_openidc, signed in";
+pub const SUBREQUEST: &str = "nginx, auth subrequest";
+
+/// All of them.
+pub async fn all(stage: &Stage) -> Vec<Contender> {
+    let gate = Gate::open(stage, 2, Log::Warnings).await;
+    let [public, signed_in, asserted] = gate.contenders();
+    let [_, logged, _] = Gate::open(stage, 2, Log::Requests).await.contenders();
+    let logged = Contender { name: LOGGED, ..logged };
+    let cookie = signed_in.cookie.clone();
+    let [forwarding, subrequest] = nginx(stage, cookie.as_deref());
+    vec![
+        forwarding,
+        engine(stage, cookie, 2),
+        public,
+        signed_in,
+        asserted,
+        logged,
+        apache::start(stage).await,
+        subrequest,
+    ]
+}
+
+/// What a browser would send to `url`, as one field.
+fn cookie_header(browser: &Browser, url: &str) -> String {
+    let cookies = browser.cookies(url);
+    assert!(!cookies.is_empty(), "nobody is signed in at {url}");
+    cookies.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect::<Vec<_>>().join("; ")
+}

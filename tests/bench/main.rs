@@ -1,0 +1,123 @@
+//! The benchmark: what the gate costs beside others of its kind, on this machine, in one run. See README.md.
+
+#![allow(unreachable_pub, reason = "a program of its own")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that meets a surprise ends with it")]
+
+#[path = "../it/campus/mod.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports, clippy::duplicate_mod, reason = "the toolbox of the journeys")]
+mod campus;
+
+mod bodies;
+mod connections;
+mod contenders;
+mod decisions;
+mod engine;
+mod load;
+mod machine;
+mod measure;
+mod process;
+mod redirects;
+mod report;
+mod requests;
+mod stage;
+mod upstream;
+
+use clap::{Parser, Subcommand};
+use measure::Effort;
+use report::Table;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The gate's own allocator, for the bare engine's sake.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(name = "bench", about = "Measures the gate beside others of its kind (tests/bench/README.md)")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Also writes the figures there, as JSON
+    #[arg(long, global = true)]
+    json: Option<PathBuf>,
+    /// What cargo says to every benchmark
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// CPU, rate, latency and memory of a request, for eight contenders
+    Requests(Effort),
+    /// What it costs to send somebody to the sign-in, beside a signed-in request
+    Redirects(Effort),
+    /// CPU and rate of new TLS connections, with and without resumption
+    Connections(Effort),
+    /// 100 MiB down and up
+    Bodies(Effort),
+    /// All of these, in some fifteen minutes
+    All,
+    /// The time of one decision, by the number of sites
+    Decisions {
+        /// Rounds in which every number of sites has a turn
+        #[arg(long, default_value_t = 11)]
+        rounds: usize,
+    },
+    #[command(hide = true)]
+    Upstream,
+    #[command(hide = true)]
+    Engine { app: SocketAddr, folder: PathBuf, cores: usize },
+}
+
+fn main() {
+    campus::temp::install_provider();
+    let arguments = Arguments::parse();
+    let tables = match &arguments.what {
+        What::Upstream => return upstream::run(),
+        What::Engine { app, folder, cores } => return engine::run(*app, folder, *cores),
+        What::Requests(effort) => wait_for(requests::run(effort)),
+        What::Redirects(effort) => wait_for(redirects::run(effort)),
+        What::Connections(effort) => wait_for(connections::run(effort)),
+        What::Bodies(effort) => wait_for(bodies::run(effort)),
+        What::All => all(),
+        What::Decisions { rounds } => decisions::run(*rounds),
+    };
+    write(&tables, arguments.json.as_deref());
+}
+
+fn all() -> Vec<Table> {
+    let effort = Effort { rounds: 5, seconds: 3 };
+    let mut tables = wait_for(requests::run(&effort));
+    tables.extend(wait_for(redirects::run(&effort)));
+    tables.extend(wait_for(connections::run(&effort)));
+    tables.extend(wait_for(bodies::run(&effort)));
+    tables.extend(decisions::run(11));
+    tables
+}
+
+fn wait_for<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be made").block_on(what)
+}
+
+fn write(tables: &[Table], json: Option<&Path>) {
+    let machine = machine::Machine::look();
+    if let Some(file) = json {
+        let text = serde_json::json!({ "machine": machine, "tables": tables });
+        std::fs::write(file, format!("{text:#}\n")).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+    say(format_args!("{}", machine.markdown()));
+    for table in tables {
+        say(format_args!("{}", table.markdown()));
+    }
+}
+
+/// A line for programs and files.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A line for whoever waits.
+fn aside(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
