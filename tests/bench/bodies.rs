@@ -1,6 +1,6 @@
 //! A hundred megabytes down and up, by curl: how fast, at what cost, and how much memory the server has then.
 
-use crate::contenders::{self, Contender, ENGINE, Gate, Log, SIGNED_IN};
+use crate::contenders::{self, Contender, ENGINE, SIGNED_IN};
 use crate::measure::{Effort, middle, rounds};
 use crate::process;
 use crate::report::{Figure, Table};
@@ -35,11 +35,7 @@ struct Turn {
 
 pub async fn run(effort: &Effort) -> Vec<Table> {
     let stage = Stage::set();
-    let gate = Gate::open(&stage, 2, Log::Warnings).await;
-    let [_, signed_in, _] = gate.contenders();
-    let cookie = signed_in.cookie.clone();
-    let [nginx, _] = contenders::nginx(&stage, cookie.as_deref());
-    let contenders = vec![nginx, contenders::engine(&stage, cookie, 2), signed_in];
+    let contenders = contenders::few(&stage).await;
     let file = stage.path().join("body");
     std::fs::File::create(&file).and_then(|file| file.set_len(LENGTH)).expect("there is room for 100 MiB");
     tokio::task::block_in_place(|| WAYS.map(|way| table(&contenders, way, &file, effort)).into())

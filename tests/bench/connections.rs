@@ -1,7 +1,7 @@
 //! New TLS connections: the handshake, one request, the end; with and without resumption.
 
 use crate::campus::http::client_config;
-use crate::contenders::{self, Contender, ENGINE, Gate, Log, NGINX, SIGNED_IN};
+use crate::contenders::{self, Contender, ENGINE, NGINX, SIGNED_IN};
 use crate::measure::{Effort, middle, rounds};
 use crate::process;
 use crate::report::{Figure, Table, verdict};
@@ -26,11 +26,7 @@ struct Turn {
 
 pub async fn run(effort: &Effort) -> Vec<Table> {
     let stage = Stage::set();
-    let gate = Gate::open(&stage, 2, Log::Warnings).await;
-    let [_, signed_in, _] = gate.contenders();
-    let cookie = signed_in.cookie.clone();
-    let [nginx, _] = contenders::nginx(&stage, cookie.as_deref());
-    let contenders = vec![nginx, contenders::engine(&stage, cookie, 2), signed_in];
+    let contenders = contenders::few(&stage).await;
     tokio::task::block_in_place(|| [false, true].map(|resumes| table(&stage, &contenders, resumes, effort)).into())
 }
 

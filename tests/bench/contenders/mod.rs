@@ -6,9 +6,10 @@ mod engine;
 mod gate;
 mod nginx;
 
-pub use engine::start as engine;
 pub use gate::{Gate, Log};
-pub use nginx::start as nginx;
+
+use engine::start as engine;
+use nginx::start as nginx;
 
 use crate::campus::browser::Browser;
 use crate::process::Process;
@@ -54,6 +55,14 @@ pub async fn all(stage: &Stage) -> Vec<Contender> {
         apache::start(stage).await,
         subrequest,
     ]
+}
+
+/// nginx, the bare engine, and the gate with somebody signed in.
+pub async fn few(stage: &Stage) -> Vec<Contender> {
+    let [_, signed_in, _] = Gate::open(stage, 2, Log::Warnings).await.contenders();
+    let cookie = signed_in.cookie.clone();
+    let [forwarding, _] = nginx(stage, cookie.as_deref());
+    vec![forwarding, engine(stage, cookie, 2), signed_in]
 }
 
 /// What a browser would send to `url`, as one field.
