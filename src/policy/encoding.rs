@@ -36,9 +36,9 @@ impl Encoding {
         Encoding::WORDS.iter().find(|(_, encoding)| *encoding == self).map_or("percent", |(word, _)| word)
     }
 
-    /// Whether anything remains of a value in this form.
+    /// Whether anything remains of a value in this form. What is ASCII already stays as it is in every form.
     pub(super) fn can_say(self, value: &str) -> bool {
-        self != Encoding::AsciiFold || fold::to_ascii(value).is_some()
+        self != Encoding::AsciiFold || value.is_ascii() || fold::to_ascii(value).is_some()
     }
 
     /// The encoded text, or `None` when the value may stand as it is. `Some(None)` when this form has

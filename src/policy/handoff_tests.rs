@@ -95,6 +95,7 @@ fn a_name_that_cannot_be_folded_leaves_no_trace_beside_the_id() {
     for (name, want) in [
         ("Zoë", &["x-author: Zoe (0000-0002-1825-0097)", "x-author-encoding: ascii-fold"][..]),
         ("محمد", &["x-author: (0000-0002-1825-0097)"][..]),
+        ("--", &["x-author: -- (0000-0002-1825-0097)"][..]),
         ("木 1", &["x-author: ? 1 (0000-0002-1825-0097)", "x-author-encoding: ascii-fold"][..]),
     ] {
         let lines = shown(&hand_off, &Identity { name: Some(name.into()), ..josiah() });

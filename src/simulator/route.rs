@@ -7,13 +7,10 @@ use super::discovery::{self, with_cors};
 use super::face::{Face, is_versioned};
 use super::visit::Visit;
 use super::world::World;
-use super::{api, consent, pages, register, second_factor, sign_in, token, trusted, userinfo};
+use super::{api, consent, lies, pages, register, second_factor, sign_in, token, trusted, userinfo};
 use crate::domain::OrcidId;
 use http::{Method, StatusCode, header};
 use minijinja::context;
-
-/// Where lies of the id_token say that its key is.
-pub(super) const FOREIGN_KEYS: &str = "/oauth/jwks/foreign";
 
 /// Where a request goes, by host, path and, for the consent form, method.
 pub(super) fn endpoint(face: Face, method: &Method, path: &str) -> Endpoint {
@@ -31,7 +28,7 @@ pub(super) fn endpoint(face: Face, method: &Method, path: &str) -> Endpoint {
         "/" => Endpoint::Front,
         "/.well-known/openid-configuration" => Endpoint::Discovery,
         "/oauth/jwks" => Endpoint::Jwks,
-        FOREIGN_KEYS => Endpoint::ForeignKeys,
+        lies::FOREIGN_KEYS => Endpoint::ForeignKeys,
         // Where a lie of the discovery document publishes the keys.
         _ if path.starts_with("/oauth/jwks/") => Endpoint::Jwks,
         "/oauth/authorize" if method == Method::POST => Endpoint::Consent,

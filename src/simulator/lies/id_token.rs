@@ -1,6 +1,6 @@
 //! Lies of the id_token: its header, its claims, its signature (T49-T56, T59, T60, D1, D6, D7).
 
-use super::{Lie, Object, Told, Verdict, lies};
+use super::{FOREIGN_KEYS, Facts, Lie, Object, Told, Verdict, lies};
 use serde_json::{Value, json};
 
 /// An id_token before it is signed.
@@ -152,12 +152,12 @@ lies! {
         })];
     "id-token-embedded-address", "T59", Refuse, "says at which address its key is",
         [IdToken(|it, facts| {
-            head(it, "jku", json!(format!("{}/oauth/jwks/foreign", facts.base)));
-            head(it, "x5u", json!(format!("{}/oauth/jwks/foreign", facts.base)));
+            head(it, "jku", json!(elsewhere(facts)));
+            head(it, "x5u", json!(elsewhere(facts)));
             it.signing = Signing::Foreign;
         })];
     "id-token-extra-header", "T59", Accept, "brings addresses of keys along that nobody needs",
-        [IdToken(|it, facts| { head(it, "jku", json!(format!("{}/oauth/jwks/foreign", facts.base))); head(it, "x5t", json!("AAAA")); })];
+        [IdToken(|it, facts| { head(it, "jku", json!(elsewhere(facts))); head(it, "x5t", json!("AAAA")); })];
     "id-token-crit", "T59", Refuse, "demands an extension nobody knows",
         [IdToken(|it, _| { head(it, "crit", json!(["exp"])); head(it, "exp", json!(1)); })];
     "id-token-type-other", "T59", Refuse, "calls itself an access token",
@@ -203,4 +203,9 @@ fn other_scheme(base: &str) -> String {
         Some(rest) => format!("http://{rest}"),
         None => base.replacen("http://", "https://", 1),
     }
+}
+
+/// The address of a key that is not published.
+fn elsewhere(facts: &Facts) -> String {
+    format!("{}{FOREIGN_KEYS}", facts.base)
 }

@@ -16,6 +16,9 @@ pub(super) use id_token::{Draft, Signing};
 use super::switches::Switches;
 use serde_json::{Map, Value};
 
+/// Where lies of the id_token say that its key is.
+pub(super) const FOREIGN_KEYS: &str = "/oauth/jwks/foreign";
+
 /// What a relying party that keeps to the rules does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

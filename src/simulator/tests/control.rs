@@ -122,3 +122,25 @@ async fn strangers_pages_and_nonsense_are_refused() {
     settings.control = Some("0.0.0.0:0".parse().unwrap());
     assert!(Simulator::start(settings).await.is_err(), "loopback only");
 }
+
+/// Whoever follows what must not be followed gets what they hoped for, or nobody would notice that they did.
+#[tokio::test]
+async fn what_tempts_a_careless_client_leads_somewhere() {
+    let (simulator, ..) = controlled().await;
+    let at = simulator.local_addr;
+    let honest = send(at, "GET", "/oauth/jwks", &[], "").await.body;
+    simulator.set("answer.jwks", "redirect").await.unwrap();
+    let away = send(at, "GET", "/oauth/jwks", &[], "").await;
+    assert_eq!(away.status, 307);
+    let there = send(at, "GET", away.location(), &[], "").await;
+    assert_eq!((there.status, &*there.body), (200, &*honest));
+
+    simulator.set("lie", "id-token-embedded-address").await.unwrap();
+    let before = simulator.calls("foreign-keys");
+    let foreign = send(at, "GET", "/oauth/jwks/foreign", &[], "").await.json();
+    let published: Value = serde_json::from_str(&honest).unwrap();
+    assert_eq!(foreign["keys"][0]["kid"], published["keys"][0]["kid"]);
+    assert_ne!(foreign["keys"][0]["n"], published["keys"][0]["n"]);
+    assert!(foreign["keys"][0]["n"].is_string());
+    assert_eq!(simulator.calls("foreign-keys"), before + 1);
+}

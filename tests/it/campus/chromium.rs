@@ -299,6 +299,7 @@ fn trust(home: &Path, authority: &str) {
 
 /// Starts chromedriver on a port of its own choosing, which it tells on stdout.
 fn start_driver(home: &Path) -> (Child, u16) {
+    let errors = home.join("chromedriver.err");
     let mut driver = Command::new(DRIVER)
         .arg("--port=0")
         .env("HOME", home)
@@ -308,20 +309,22 @@ fn start_driver(home: &Path) -> (Child, u16) {
         .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(&errors).expect("the browser's home is writable"))
         .spawn()
         .expect("chromedriver is installed");
     let mut lines = BufReader::new(driver.stdout.take().expect("stdout is piped")).lines();
+    let mut said = Vec::new();
     let port = lines.find_map(|line| {
-        let line = line.ok()?;
-        line.split_once("started successfully on port ")?.1.trim_end_matches('.').trim().parse().ok()
+        said.push(line.ok()?);
+        said.last()?.split_once("started successfully on port ")?.1.trim_end_matches('.').trim().parse().ok()
     });
     // Somebody must go on reading, or a talkative driver stops at a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
     let Some(port) = port else {
         let _ = driver.kill();
-        let _ = driver.wait();
-        panic!("chromedriver did not say which port it took");
+        let ended = driver.wait();
+        let errors = std::fs::read_to_string(errors).unwrap_or_default();
+        panic!("chromedriver did not say which port it took: {ended:?}\n{}\n{errors}", said.join("\n"));
     };
     (driver, port)
 }

@@ -41,6 +41,13 @@ pub(super) fn fill(shelf: &mut Shelf) {
         let affiliation = Affiliation { start: Some(year(2008)), ..affiliation(kind, role, society()) };
         shelf.affiliation(Public, Source::client(MEMBER_CLIENT), affiliation);
     }
+    add_works(shelf);
+    add_prize(shelf);
+    add_review(shelf);
+    add_archive(shelf);
+}
+
+fn add_works(shelf: &mut Shelf) {
     let letters = vec![doi("10.5555/letters.1")];
     shelf.work(
         Public,
@@ -52,6 +59,9 @@ pub(super) fn fill(shelf: &mut Shelf) {
         Source::holder(),
         work("blog-post", "Dear nobody", vec![id("uri", "https://letters.example/1", None)]),
     );
+}
+
+fn add_prize(shelf: &mut Shelf) {
     let prize = Funding {
         kind: "award".to_owned(),
         defined_kind: None,
@@ -67,6 +77,9 @@ pub(super) fn fill(shelf: &mut Shelf) {
     };
     let prize = shelf.item(Public, Source::client(FUNDER), prize);
     shelf.contents.fundings.push(prize);
+}
+
+fn add_review(shelf: &mut Shelf) {
     let review = PeerReview {
         role: "editor".to_owned(),
         kind: "evaluation".to_owned(),
@@ -79,6 +92,9 @@ pub(super) fn fill(shelf: &mut Shelf) {
     };
     let review = shelf.item(Public, Source::client(EXCHANGE), review);
     shelf.contents.peer_reviews.push(review);
+}
+
+fn add_archive(shelf: &mut Shelf) {
     let archive = ResearchResource {
         title: title("A week in the dead letter office"),
         hosts: vec![society()],

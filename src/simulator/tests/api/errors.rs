@@ -146,13 +146,27 @@ async fn errors_come_in_the_format_that_was_asked_for() {
     }
 }
 
+/// Where it is asked, for what, with which token, and the body that comes.
+type Refusals<'a> = Vec<(SocketAddr, String, &'a str, String)>;
+
+async fn are_refused(refusals: Refusals<'_>) {
+    for (at, target, token, expected) in refusals {
+        let reply = read(at, &target, token).await;
+        assert_eq!(reply.body, expected, "{target}");
+        assert!(expected.starts_with(&format!("{{\"response-code\":{},", reply.status)), "{target}: {}", reply.status);
+        assert_eq!(reply.header("content-type"), JSON, "{target}");
+    }
+}
+
+fn of(path: &str) -> String {
+    format!("/v3.0/{}{path}", people::ORDINARY)
+}
+
 #[tokio::test]
-async fn the_other_refusals() {
+async fn whoever_may_not_is_told_why() {
     let orcid = Orcid::open().await;
     let all = orcid.everybody().await;
     let webhook = orcid.own_token("/webhook").await;
-    let works = format!("/v3.0/{}/works", people::ORDINARY);
-    let many: String = (0..101).map(|n| format!("{n},")).collect();
     let different = body(
         401,
         "401 Unauthorized: The client application is not authorized for this ORCID record. Full validation error: \
@@ -170,27 +184,35 @@ async fn the_other_refusals() {
         "You don't have the permissions to execute this action.",
         9038,
     );
-    let bad = |detail: &str| {
-        let user = "The client application made a bad request to the ORCID API.";
-        body(400, &format!("{user} Full validation error: {detail}"), user, 9012)
-    };
-    let start = "The start parameter for API users without credentials must be an integer between 0 and 10,000";
+    let client =
+        body(404, "Unable to find client profile associated with client:APP-X.", "The resource was not found.", 9027);
+    are_refused(vec![
+        (orcid.member, of("/works"), &*all.strangers, different.clone()),
+        (orcid.public, of("/works"), &*all.strangers, different),
+        (orcid.member, of("/works"), &*all.public_client, member_only),
+        (orcid.member, "/v3.0/search?q=x".to_owned(), &*webhook, scope.clone()),
+        (orcid.member, of("/summary"), &*webhook, scope),
+        (orcid.public, "/v3.0/client/APP-X".to_owned(), "", client),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn put_codes_that_are_none_are_refused() {
+    let orcid = Orcid::open().await;
+    let all = orcid.everybody().await;
+    let many: String = (0..101).map(|n| format!("{n},")).collect();
     let number = |text: &str| {
         let user = "The client application sent a bad request to ORCID.";
-        let developer = format!("{user} Full validation error: For input string: \\\"{text}\\\"");
-        body(400, &developer, user, 9006)
+        body(400, &format!("{user} Full validation error: For input string: \\\"{text}\\\""), user, 9006)
     };
-    let put_code = |text: &str, whom: &str| {
-        let user = format!(
-            "There was an error when updating the record. Please try again. If the error persists, please contact \
-             {whom} for assistance."
-        );
-        let developer = format!(
-            "400 Bad Request: The put code provided is not valid. Full validation error: '{text}' is not a valid put \
-             code"
-        );
-        body(400, &developer, &user, 9034)
-    };
+    let put_code = body(
+        400,
+        "400 Bad Request: The put code provided is not valid. Full validation error: 'x' is not a valid put code",
+        "There was an error when updating the record. Please try again. If the error persists, please contact \
+         Practice Campus Library for assistance.",
+        9034,
+    );
     let no_number = endpoint(404, "404 Not Found (java.lang.NumberFormatException: For input string: \\\"x\\\")");
     let too_many = body(
         400,
@@ -199,51 +221,39 @@ async fn the_other_refusals() {
         "Too many put codes supplied",
         9042,
     );
-    let client =
-        body(404, "Unable to find client profile associated with client:APP-X.", "The resource was not found.", 9027);
-    let of = |path: &str| format!("/v3.0/{}{path}", people::ORDINARY);
-    let library = "Practice Campus Library";
-    for (at, target, token, expected) in [
-        (orcid.member, works.clone(), &*all.strangers, different.clone()),
-        (orcid.public, works.clone(), &*all.strangers, different),
-        (orcid.member, works.clone(), &*all.public_client, member_only),
-        (orcid.member, "/v3.0/search?q=x".to_owned(), &*webhook, scope.clone()),
-        (orcid.member, of("/summary"), &*webhook, scope),
+    are_refused(vec![
         (orcid.public, of(&format!("/works/{many}")), "", too_many.clone()),
         (orcid.member, of(&format!("/works/{many}")), &*all.trusted, too_many),
         (orcid.public, of("/works/1,x"), "", number("x")),
         (orcid.public, of("/work/x"), "", no_number),
         (orcid.public, of("/service/1.5"), "", number("1.5")),
-        (orcid.member, of("/work/x"), &*all.trusted, put_code("x", library)),
-        (
-            orcid.public,
-            "/v3.0/search?q=x&start=10001".to_owned(),
-            "",
-            body(400, &format!("{start} Full validation error: {start}"), start, 9043),
-        ),
-        (orcid.public, "/v3.0/search?q=x&start=y".to_owned(), "", bad(start)),
-        (
-            orcid.public,
-            "/v3.0/search?q=x&rows=1001".to_owned(),
-            "",
-            bad("The rows parameter must be an integer between 0 and 1,000"),
-        ),
-        (
-            orcid.member,
-            "/v3.0/search?q=x&start=-1".to_owned(),
-            &*all.trusted,
-            bad("'start' parameter cannot be negative"),
-        ),
-        (orcid.public, "/v3.0/client/APP-X".to_owned(), "", client),
-    ] {
-        let reply = read(at, &target, token).await;
-        assert_eq!(reply.body, expected, "{target}");
-        assert!(expected.starts_with(&format!("{{\"response-code\":{},", reply.status)), "{target}: {}", reply.status);
-        assert_eq!(reply.header("content-type"), JSON, "{target}");
-    }
+        (orcid.member, of("/work/x"), &*all.trusted, put_code),
+    ])
+    .await;
     let mixed = read(orcid.public, &of("/works/7,7"), "").await.json();
     assert_eq!(mixed["bulk"].as_array().unwrap().len(), 2, "one error for each put-code that is nobody's");
     assert!(mixed["bulk"][0]["error"]["user-message"].as_str().unwrap().contains("${clientName}"));
+}
+
+#[tokio::test]
+async fn searches_beyond_their_bounds_are_refused() {
+    let orcid = Orcid::open().await;
+    let all = orcid.everybody().await;
+    let start = "The start parameter for API users without credentials must be an integer between 0 and 10,000";
+    let bad = |detail: &str| {
+        let user = "The client application made a bad request to the ORCID API.";
+        body(400, &format!("{user} Full validation error: {detail}"), user, 9012)
+    };
+    let beyond = body(400, &format!("{start} Full validation error: {start}"), start, 9043);
+    let search = |more: &str| format!("/v3.0/search?q=x&{more}");
+    let rows = "The rows parameter must be an integer between 0 and 1,000";
+    are_refused(vec![
+        (orcid.public, search("start=10001"), "", beyond),
+        (orcid.public, search("start=y"), "", bad(start)),
+        (orcid.public, search("rows=1001"), "", bad(rows)),
+        (orcid.member, search("start=-1"), &*all.trusted, bad("'start' parameter cannot be negative")),
+    ])
+    .await;
 }
 
 #[tokio::test]
