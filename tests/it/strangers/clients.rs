@@ -1,7 +1,7 @@
 //! Other people's clients of ORCID against the simulator, unchanged but for the addresses: over http and https, with
 //! the three hosts of ORCID apart and on one shared base.
 
-use crate::campus::installed::{Conversation, left_out, node, python, script};
+use crate::campus::installed::{Conversation, left_out, node, node_program, python, script};
 use crate::campus::{Campus, people, temp};
 use crate::sign_in_attacks::through_orcid;
 use lychgate::domain::OrcidId;
@@ -125,7 +125,7 @@ async fn python_social_auth_signs_in_with_public_and_member_api() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passport_orcid_signs_in() {
     in_every_layout(async |stage| {
-        let made = stage.ask("node".into(), "passport.mjs", PUBLIC_CLIENT, "/authenticate").await;
+        let made = stage.ask(node_program(), "passport.mjs", PUBLIC_CLIENT, "/authenticate").await;
         let expected = json!({"orcid": rowan(), "name": "Rowan Ashgrove", "bearer": "bearer", "refreshes": true});
         assert_eq!(made, expected);
     })
@@ -135,7 +135,7 @@ async fn passport_orcid_signs_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn openid_client_signs_in_although_its_pkce_is_dropped() {
     in_every_layout(async |stage| {
-        let made = stage.ask("node".into(), "openid_client.mjs", MEMBER_CLIENT, "openid").await;
+        let made = stage.ask(node_program(), "openid_client.mjs", MEMBER_CLIENT, "openid").await;
         assert_eq!(made, json!({"sub": rowan(), "userinfo": rowan(), "orcid": rowan()}));
     })
     .await;

@@ -1,12 +1,8 @@
 // openid-client, the certified relying party of the npm index: discovery, PKCE (which ORCID ignores), userinfo.
 
-import { webcrypto } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
-
-// Node.js 18, which Debian 12 has, keeps it from modules.
-globalThis.crypto ??= webcrypto;
 
 const settings = JSON.parse(process.argv[2]);
 const require = createRequire(`${settings.modules}/here.js`);
