@@ -10,11 +10,13 @@ mod campus;
 mod bodies;
 mod connections;
 mod contenders;
+mod counts;
 mod decisions;
 mod engine;
 mod load;
 mod machine;
 mod measure;
+mod open;
 mod process;
 mod redirects;
 mod report;
@@ -28,6 +30,7 @@ use report::Table;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// The gate's own allocator, for the bare engine's sake.
 #[global_allocator]
@@ -64,26 +67,51 @@ enum What {
         #[arg(long, default_value_t = 11)]
         rounds: usize,
     },
+    /// Instructions of the steps every request takes, by callgrind
+    Counts(counts::Wish),
+    /// Open nginx, the bare engine and the gate, say how to ask them, and wait for the end of stdin
+    Open,
+    #[command(hide = true)]
+    Counted { step: counts::Step, times: u64, folder: PathBuf },
     #[command(hide = true)]
     Upstream,
     #[command(hide = true)]
     Engine { app: SocketAddr, folder: PathBuf, cores: usize },
 }
 
-fn main() {
+fn main() -> ExitCode {
     campus::temp::install_provider();
     let arguments = Arguments::parse();
-    let tables = match &arguments.what {
-        What::Upstream => return upstream::run(),
-        What::Engine { app, folder, cores } => return engine::run(*app, folder, *cores),
+    match &arguments.what {
+        What::Upstream => upstream::run(),
+        What::Engine { app, folder, cores } => engine::run(*app, folder, *cores),
+        What::Open => wait_for(open::run()),
+        What::Counted { step, times, folder } => counts::take(*step, *times, folder),
+        what => return measure(what, arguments.json.as_deref()),
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure(what: &What, json: Option<&Path>) -> ExitCode {
+    let mut outcome = ExitCode::SUCCESS;
+    let tables = match what {
+        What::Counts(wish) => {
+            let tables;
+            (tables, outcome) = counts::run(*wish);
+            tables
+        }
         What::Requests(effort) => wait_for(requests::run(effort)),
         What::Redirects(effort) => wait_for(redirects::run(effort)),
         What::Connections(effort) => wait_for(connections::run(effort)),
         What::Bodies(effort) => wait_for(bodies::run(effort)),
         What::All => all(),
         What::Decisions { rounds } => decisions::run(*rounds),
+        What::Open | What::Upstream | What::Engine { .. } | What::Counted { .. } => {
+            unreachable!("these measure nothing")
+        }
     };
-    write(&tables, arguments.json.as_deref());
+    write(&tables, json);
+    outcome
 }
 
 fn all() -> Vec<Table> {
