@@ -11,6 +11,7 @@ mod bodies;
 mod connections;
 mod contenders;
 mod decisions;
+mod echo;
 mod engine;
 mod load;
 mod machine;
@@ -21,6 +22,7 @@ mod report;
 mod requests;
 mod stage;
 mod upstream;
+mod websockets;
 
 use clap::{Parser, Subcommand};
 use measure::Effort;
@@ -56,6 +58,8 @@ enum What {
     Connections(Effort),
     /// 100 MiB down and up
     Bodies(Effort),
+    /// CPU and rate of messages through open WebSockets
+    Websockets(Effort),
     /// All of these, in some fifteen minutes
     All,
     /// The time of one decision, by the number of sites
@@ -80,6 +84,7 @@ fn main() {
         What::Redirects(effort) => wait_for(redirects::run(effort)),
         What::Connections(effort) => wait_for(connections::run(effort)),
         What::Bodies(effort) => wait_for(bodies::run(effort)),
+        What::Websockets(effort) => wait_for(websockets::run(effort)),
         What::All => all(),
         What::Decisions { rounds } => decisions::run(*rounds),
     };
@@ -92,6 +97,7 @@ fn all() -> Vec<Table> {
     tables.extend(wait_for(redirects::run(&effort)));
     tables.extend(wait_for(connections::run(&effort)));
     tables.extend(wait_for(bodies::run(&effort)));
+    tables.extend(wait_for(websockets::run(&effort)));
     tables.extend(decisions::run(11));
     tables
 }
