@@ -10,7 +10,9 @@ mod campus;
 mod bodies;
 mod connections;
 mod contenders;
+mod crowd;
 mod decisions;
+mod disk;
 mod echo;
 mod engine;
 mod load;
@@ -18,10 +20,13 @@ mod machine;
 mod measure;
 mod process;
 mod redirects;
+mod reloads;
 mod report;
 mod requests;
+mod sign_ins;
 mod stage;
 mod upstream;
+mod visitor;
 mod websockets;
 
 use clap::{Parser, Subcommand};
@@ -60,7 +65,15 @@ enum What {
     Bodies(Effort),
     /// CPU and rate of messages through open WebSockets
     Websockets(Effort),
-    /// All of these, in some fifteen minutes
+    /// Completed sign-ins, each durable: the gate's CPU, and how many a second
+    SignIns(sign_ins::Size),
+    /// How long policies take to be read, and new certificates to be shown
+    Reloads {
+        /// Rounds in which everything is read once more
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// All of these, in some twenty minutes
     All,
     /// The time of one decision, by the number of sites
     Decisions {
@@ -85,6 +98,8 @@ fn main() {
         What::Connections(effort) => wait_for(connections::run(effort)),
         What::Bodies(effort) => wait_for(bodies::run(effort)),
         What::Websockets(effort) => wait_for(websockets::run(effort)),
+        What::SignIns(size) => wait_for(sign_ins::run(size)),
+        What::Reloads { rounds } => wait_for(reloads::run(*rounds)),
         What::All => all(),
         What::Decisions { rounds } => decisions::run(*rounds),
     };
@@ -98,6 +113,8 @@ fn all() -> Vec<Table> {
     tables.extend(wait_for(connections::run(&effort)));
     tables.extend(wait_for(bodies::run(&effort)));
     tables.extend(wait_for(websockets::run(&effort)));
+    tables.extend(wait_for(sign_ins::run(&sign_ins::Size::USUAL)));
+    tables.extend(wait_for(reloads::run(5)));
     tables.extend(decisions::run(11));
     tables
 }

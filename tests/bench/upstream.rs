@@ -34,7 +34,9 @@ pub fn run() {
             let _ = tcp.set_nodelay(true);
             tokio::task::spawn_local(async move {
                 let service = hyper::service::service_fn(answer);
-                let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tcp), service).with_upgrades();
+                let serving = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(tcp), service)
+                    .with_upgrades();
                 // Errors here are connections that a contender cut.
                 let _ = serving.await;
             });

@@ -60,8 +60,7 @@ fn table(contenders: &[Contender], config: &Arc<ClientConfig>, size: Size, effor
         handle.block_on(turn(contender, config, size.bytes, effort.seconds))
     });
     let command = format!("bash tests/bench/run websockets --rounds {} --seconds {}", effort.rounds, effort.seconds);
-    let mut table =
-        Table::new(size.title, &command, &["", "CPU a message", "÷ nginx", "÷ engine", "messages/s"]);
+    let mut table = Table::new(size.title, &command, &["", "CPU a message", "÷ nginx", "÷ engine", "messages/s"]);
     let of = |name: &str| contenders.iter().position(|contender| contender.name == name).map_or(&[][..], |at| &all[at]);
     let ratio = |turns: &[Turn], than: &[Turn]| {
         middle(turns.iter().zip(than).map(|(turn, than)| turn.cpu_us / than.cpu_us).collect())
