@@ -54,7 +54,7 @@ pub fn turn(contender: &Contender, http: Http, seconds: u64, status: u16) -> Tur
 
 /// The time in the load's log is the machine's.
 #[allow(clippy::disallowed_methods, reason = "what is measured is real time")]
-pub fn now() -> SystemTime {
+fn now() -> SystemTime {
     SystemTime::now()
 }
 

@@ -6,8 +6,8 @@ use crate::campus::http::{Agreed, PATIENCE, client_config, connect_tls};
 use crate::campus::temp::Leaf;
 use crate::contenders::{Contender, GATE_FILE, Gate, Log, configure};
 use crate::decisions;
-use crate::load::{Http, Load, Seen};
-use crate::measure::{middle, now};
+use crate::load::{Http, answered};
+use crate::measure::middle;
 use crate::process::{Process, lychgate};
 use crate::report::{Figure, Table};
 use crate::stage::Stage;
@@ -19,16 +19,16 @@ use rustls_pki_types::pem::PemObject;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
 
 const SITES: [usize; 3] = [1, 100, 1_000];
-/// How long the load of a turn runs: it must outlast both replacements.
-const LOAD: Duration = Duration::from_secs(5);
 /// From the start of the load to the first replacement.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Connections of the load.
-const CONNECTIONS: usize = 64;
+/// Requests of the load before it opens new connections.
+const TOGETHER: usize = 2_000;
 
 pub async fn run(rounds: usize) -> Vec<Table> {
     let stage = Stage::set();
@@ -48,7 +48,7 @@ fn policies(stage: &Stage, rounds: usize) -> Table {
     let mut all: [Vec<Reading>; SITES.len()] = Default::default();
     for round in 0..rounds {
         for (at, (sites, folder)) in folders.iter().enumerate() {
-            crate::aside(format_args!("round {} of {rounds}: {sites} sites", round + 1));
+            crate::aside(format_args!("round {} of {rounds}: policies, {sites}", round + 1));
             all[at].push(Reading { compiled: compile(folder, *sites), checked: check(folder), ready: start(folder) });
         }
     }
@@ -111,7 +111,7 @@ fn check(folder: &Path) -> f64 {
 fn start(folder: &Path) -> f64 {
     let command = lychgate(folder, &["serve", "--config", GATE_FILE, "--ready-json"]);
     let begun = Instant::now();
-    let (_ended_at_once, _) = Process::announced(command, folder);
+    let (_running, _) = Process::announced(command, folder);
     milliseconds(begun.elapsed())
 }
 
@@ -153,7 +153,7 @@ async fn certificates(stage: &Stage, rounds: usize) -> Table {
                 row.replace(stage, &gate).await;
             }
             if let Some(load) = load {
-                requests += load.end().requests;
+                requests += load.end().await;
             }
         }
     }
@@ -176,9 +176,9 @@ fn certificate_table(rows: &[Row], requests: usize, rounds: usize) -> Table {
         );
     }
     table.note(format!(
-        "A watched folder is given 300 ms to come to rest; SIGHUP does not wait. Every one of these new connections, \
-         and of the {requests} requests on {CONNECTIONS} open ones under load, was answered with 200: one that is not \
-         ends the run."
+        "A watched folder is given 300 ms to come to rest; SIGHUP does not wait, and the time holds sending it. Every one \
+         of these new connections and of the {requests} requests under load (h2load, over HTTP/1.1 and HTTP/2 by turns) \
+         was answered with 200: one that is not ends the run."
     ));
     table
 }
@@ -237,25 +237,42 @@ async fn ask(gate: &Contender, config: Arc<ClientConfig>) -> Agreed {
     agreed
 }
 
-/// Requests of others while certificates are replaced.
+/// Requests of others while certificates are replaced: h2load, over HTTP/1.1 and HTTP/2 by turns.
 struct Underway {
-    load: Load,
-    start: SystemTime,
-    end: Instant,
+    over: Arc<AtomicBool>,
+    asking: Option<JoinHandle<usize>>,
 }
 
 impl Underway {
     async fn start(gate: &Contender) -> Self {
-        let end = Instant::now() + LOAD;
-        let load = Load::start(gate, Http::One { connections: CONNECTIONS }, LOAD.as_secs());
+        let over = Arc::new(AtomicBool::new(false));
+        let (gate, told) = (gate.clone(), over.clone());
+        let asking = tokio::task::spawn_blocking(move || {
+            let mut asked = 0;
+            for http in Http::USUAL.into_iter().cycle() {
+                if told.load(Ordering::SeqCst) {
+                    break;
+                }
+                answered(&gate, http, TOGETHER);
+                asked += TOGETHER;
+            }
+            asked
+        });
         tokio::time::sleep(WARM_UP).await;
-        Self { load, start: now(), end }
+        Self { over, asking: Some(asking) }
     }
 
-    fn end(self) -> Seen {
-        assert!(Instant::now() < self.end, "the load ended before the certificates were replaced");
-        let end = now();
-        tokio::task::block_in_place(|| self.load.seen(self.start, end, 200))
+    /// How many there were; a request that was not answered ends the run here.
+    async fn end(mut self) -> usize {
+        self.over.store(true, Ordering::SeqCst);
+        let asking = self.asking.take().expect("it ends once");
+        asking.await.expect("every request is answered")
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
     }
 }
 

@@ -27,6 +27,8 @@ const LEAST: f64 = 500.0;
 const CORES: f64 = 2.0;
 /// How long the gate may take to give superseded tokens back after the last sign-in; it looks every 15 s.
 const REVOKING: Duration = Duration::from_secs(180);
+/// How often the count of them is asked for: seldom, for it costs the simulator as much as a few sign-ins.
+const LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Size {
@@ -48,6 +50,8 @@ struct Turn {
     gate_us: f64,
     orcid_us: f64,
     rest_us: f64,
+    /// Superseded tokens given back a second, one after another.
+    revoked_per_second: Option<f64>,
 }
 
 /// What a turn needs.
@@ -115,8 +119,14 @@ fn table(scene: &Scene, size: &Size, rows: &[(&str, Vec<Turn>)]) -> Table {
     table.note(format!(
         "{size} people sign in once a turn, {BROWSERS} at a time; gate, ORCID, app and browsers share {cores} cores, \
          which is what limits the sign-ins a second on this machine. The vault lies on {kind}; 4 KiB are durable \
-         there in {sync:.2} ms. Whoever signs in again gets new tokens from ORCID; the gate's processor time then \
-         holds giving the old ones back, which it does in the background."
+         there in {sync:.2} ms."
+    ));
+    let revoked = rows.iter().flat_map(|(_, turns)| turns).filter_map(|turn| turn.revoked_per_second);
+    let revoked: Vec<f64> = revoked.collect();
+    let how_many = if revoked.is_empty() { String::new() } else { format!(", {:.0} a second", middle(revoked)) };
+    table.note(format!(
+        "Whoever signs in again gets new tokens from ORCID; the gate's processor time then holds giving the old ones \
+         back, which it does in the background, one after another{how_many}."
     ));
     table
 }
@@ -146,9 +156,10 @@ impl Scene {
         let wall = begun.elapsed();
         let people = self.crowd.len();
         let signed_in = Spent::so_far(&self.stage, gate);
-        if supersedes {
-            self.wait_for_revocations(revoked + people as u64).await;
-        }
+        let revoked_per_second = match supersedes {
+            true => self.wait_for_revocations(revoked, revoked + people as u64).await,
+            false => None,
+        };
         let after = Spent::so_far(&self.stage, gate);
         let each = |time: Duration| time.as_secs_f64() * 1e6 / people as f64;
         Turn {
@@ -158,6 +169,7 @@ impl Scene {
             orcid_us: each(after.orcid - before.orcid),
             // The browsers had done their part before.
             rest_us: each(signed_in.rest.saturating_sub(before.rest)),
+            revoked_per_second,
         }
     }
 
@@ -199,16 +211,21 @@ impl Scene {
         signing_in.join_all().await.concat()
     }
 
-    /// Until ORCID has been asked to revoke so many in all.
-    async fn wait_for_revocations(&self, all: u64) {
+    /// Until ORCID has been asked to revoke `all`, and `before` earlier; gives how many a second it is asked for once
+    /// that has begun, if that could be seen.
+    async fn wait_for_revocations(&self, before: u64, all: u64) -> Option<f64> {
         let end = Instant::now() + REVOKING;
+        let mut begun = None;
         loop {
-            let asked = self.stage.asked("revoke").await;
-            if asked >= all {
-                return;
+            let (now, asked) = (Instant::now(), self.stage.asked("revoke").await);
+            if begun.is_none() && asked > before {
+                begun = Some((now, asked));
             }
-            assert!(Instant::now() < end, "{} superseded tokens were not revoked within {REVOKING:?}", all - asked);
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            if let Some((since, first)) = begun.filter(|_| asked >= all) {
+                return (asked > first).then(|| (asked - first) as f64 / (now - since).as_secs_f64());
+            }
+            assert!(now < end, "{} superseded tokens were not revoked within {REVOKING:?}", all - asked);
+            tokio::time::sleep(LOOK).await;
         }
     }
 }
