@@ -96,23 +96,28 @@ pub fn visitor() -> Identity {
 }
 
 pub fn policies(sites: usize) -> PolicySet {
+    let files: Vec<(PathBuf, String)> =
+        (0..sites).map(|site| (PathBuf::from(format!("{site}.toml")), text(site))).collect();
+    let (set, problems) = load_files(&files, &context());
+    set.unwrap_or_else(|| panic!("{problems:?}"))
+}
+
+/// What the policies need to know of the configuration.
+pub fn context() -> PolicyContext {
     let facts = ClientFacts {
         environment: Environment::Simulator,
         membership: Membership::Member,
         base_scope: Scope::openid(),
     };
-    let context = PolicyContext {
+    PolicyContext {
         sign_in_host: "gate.bench.example".parse().expect("a host"),
         clients: BTreeMap::from([(client(), facts)]),
         default_client: Some(client()),
-    };
-    let files: Vec<(PathBuf, String)> =
-        (0..sites).map(|site| (PathBuf::from(format!("{site}.toml")), text(site))).collect();
-    let (set, problems) = load_files(&files, &context);
-    set.unwrap_or_else(|| panic!("{problems:?}"))
+    }
 }
 
-fn text(site: usize) -> String {
+/// The policy file of one site.
+pub fn text(site: usize) -> String {
     let mut text = format!(
         "[site]\nname = \"site-{site}\"\nhosts = [\"site-{site}.bench.example\"]\nupstream = \"http://127.0.0.1:1\"\n"
     );

@@ -50,6 +50,31 @@ pub const BROWSER: &[(&str, &str)] = &[
     ("upgrade-insecure-requests", "1"),
 ];
 
+fn h2load(contender: &Contender, http: Http) -> Command {
+    let mut command = Command::new("h2load");
+    command.args(http.arguments()).arg("-t1").arg(format!("--connect-to={}", contender.address));
+    for (name, value) in BROWSER {
+        command.args(["-H", &format!("{name}: {value}")]);
+    }
+    if let Some(cookie) = &contender.cookie {
+        command.args(["-H", &format!("cookie: {cookie}")]);
+    }
+    command.arg(&contender.url);
+    command
+}
+
+/// Asks `contender` for its page so many times, over new connections, and panics unless every answer has status 200.
+/// A load that runs for a time ([`Load`]) stops asking where its connection is cut, and says nothing; this one tells.
+pub fn answered(contender: &Contender, http: Http, requests: usize) {
+    let mut command = h2load(contender, http);
+    command.arg(format!("-n{requests}")).arg("--connection-inactivity-timeout=10s");
+    let output = command.output().unwrap_or_else(|error| panic!("h2load (nghttp2-client) is missing: {error}"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let all = format!("{requests} succeeded, 0 failed, 0 errored, 0 timeout");
+    let good = said.contains(&all) && said.contains(&format!("status codes: {requests} 2xx"));
+    assert!(output.status.success() && good, "{}: not every request was answered\n{said}", contender.name);
+}
+
 /// A running load.
 pub struct Load {
     child: Child,
@@ -72,16 +97,8 @@ impl Load {
         let folder = temp::directory();
         let (log, output) = (folder.path().join("log"), folder.path().join("output"));
         let file = fs::File::create(&output).expect("a temporary folder is writable");
-        let mut command = Command::new("h2load");
-        command.args(http.arguments()).args(["-t1", "--warm-up-time=0", &format!("-D{seconds}")]);
-        command.arg(format!("--connect-to={}", contender.address)).arg(format!("--log-file={}", log.display()));
-        for (name, value) in BROWSER {
-            command.args(["-H", &format!("{name}: {value}")]);
-        }
-        if let Some(cookie) = &contender.cookie {
-            command.args(["-H", &format!("cookie: {cookie}")]);
-        }
-        command.arg(&contender.url);
+        let mut command = h2load(contender, http);
+        command.args(["--warm-up-time=0", &format!("-D{seconds}"), &format!("--log-file={}", log.display())]);
         command.stdin(Stdio::null()).stderr(file.try_clone().expect("a file can be shared")).stdout(file);
         let child = command.spawn().unwrap_or_else(|error| panic!("h2load (nghttp2-client) is missing: {error}"));
         Self { child, log, output, _folder: folder }

@@ -11,7 +11,10 @@ mod bodies;
 mod connections;
 mod contenders;
 mod counts;
+mod crowd;
 mod decisions;
+mod disk;
+mod echo;
 mod engine;
 mod load;
 mod machine;
@@ -19,10 +22,14 @@ mod measure;
 mod open;
 mod process;
 mod redirects;
+mod reloads;
 mod report;
 mod requests;
+mod sign_ins;
 mod stage;
 mod upstream;
+mod visitor;
+mod websockets;
 
 use clap::{Parser, Subcommand};
 use measure::Effort;
@@ -59,7 +66,17 @@ enum What {
     Connections(Effort),
     /// 100 MiB down and up
     Bodies(Effort),
-    /// All of these, in some fifteen minutes
+    /// CPU and rate of messages through open WebSockets
+    Websockets(Effort),
+    /// Completed sign-ins, each durable: the gate's CPU, and how many a second
+    SignIns(sign_ins::Size),
+    /// How long policies take to be read, and new certificates to be shown
+    Reloads {
+        /// Rounds in which everything is read once more
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// All of these, in some twenty minutes
     All,
     /// The time of one decision, by the number of sites
     Decisions {
@@ -104,6 +121,9 @@ fn measure(what: &What, json: Option<&Path>) -> ExitCode {
         What::Redirects(effort) => wait_for(redirects::run(effort)),
         What::Connections(effort) => wait_for(connections::run(effort)),
         What::Bodies(effort) => wait_for(bodies::run(effort)),
+        What::Websockets(effort) => wait_for(websockets::run(effort)),
+        What::SignIns(size) => wait_for(sign_ins::run(size)),
+        What::Reloads { rounds } => wait_for(reloads::run(*rounds)),
         What::All => all(),
         What::Decisions { rounds } => decisions::run(*rounds),
         What::Open | What::Upstream | What::Engine { .. } | What::Counted { .. } => {
@@ -120,6 +140,9 @@ fn all() -> Vec<Table> {
     tables.extend(wait_for(redirects::run(&effort)));
     tables.extend(wait_for(connections::run(&effort)));
     tables.extend(wait_for(bodies::run(&effort)));
+    tables.extend(wait_for(websockets::run(&effort)));
+    tables.extend(wait_for(sign_ins::run(&sign_ins::Size::USUAL)));
+    tables.extend(wait_for(reloads::run(5)));
     tables.extend(decisions::run(11));
     tables
 }

@@ -50,7 +50,8 @@ impl Process {
             let ended = process.child.try_wait().expect("a child can be asked");
             let said = || fs::read_to_string(folder.join("stderr")).unwrap_or_default();
             assert!(ended.is_none() && Instant::now() < end, "{command:?} is not ready: {ended:?}\n{}", said());
-            std::thread::sleep(Duration::from_millis(10));
+            // Short: how long a start takes is measured by it.
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

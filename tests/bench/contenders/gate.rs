@@ -7,8 +7,11 @@ use crate::stage::{CLIENT, CLIENT_SECRET, Stage};
 use lychgate::domain::{SystemChance, SystemClock};
 use lychgate::vault;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+
+/// The name of the configuration in a gate's folder.
+pub const GATE_FILE: &str = "lychgate.toml";
 
 const CONFIGURATION: &str = r#"
 [gate]
@@ -113,8 +116,8 @@ const SITES: [(&str, &str, &str); 3] = [
     ("asserted", "signed-in", "[hand-off]\nassertion = {}\n"),
 ];
 
-/// Writes the configuration of a gate and returns its file.
-fn write(stage: &Stage, folder: &Path, cores: usize, log: Log) -> PathBuf {
+/// Writes the policies of the three sites.
+fn write_sites(stage: &Stage, folder: &Path) {
     let site = |name: &str, access: &str, hand_off: &str| {
         let text = SITE.replace("{name}", name).replace("{access}", access).replace("{hand_off}", hand_off);
         let text = text.replace("{app}", &stage.app.to_string());
@@ -124,6 +127,10 @@ fn write(stage: &Stage, folder: &Path, cores: usize, log: Log) -> PathBuf {
     for (name, access, hand_off) in SITES {
         site(name, access, hand_off);
     }
+}
+
+/// Writes what a gate needs besides policies: the configuration [`GATE_FILE`], and its keys.
+pub fn configure(stage: &Stage, folder: &Path, cores: usize, log: Log) {
     if !folder.join("keys").exists() {
         vault::generate_key_file(&folder.join("keys"), &SystemClock, &SystemChance::default()).expect("keys");
     }
@@ -134,14 +141,20 @@ fn write(stage: &Stage, folder: &Path, cores: usize, log: Log) -> PathBuf {
         .replace("{client}", CLIENT)
         .replace("{secret}", CLIENT_SECRET)
         .replace("{issuer}", &stage.issuer);
-    temp::write(folder, "lychgate.toml", text)
+    temp::write(folder, GATE_FILE, text);
 }
 
 impl Gate {
     pub async fn open(stage: &Stage, cores: usize, log: Log) -> Self {
-        let folder = stage.subfolder(&format!("gate-{cores}-{}", log.level()));
-        write(stage, &folder, cores, log);
-        let command = lychgate(&folder, &["serve", "--config", "lychgate.toml", "--ready-json"]);
+        Self::open_in(stage, &format!("gate-{cores}-{}", log.level()), cores, log).await
+    }
+
+    /// One with a folder of its own, and so with a vault of its own.
+    pub async fn open_in(stage: &Stage, name: &str, cores: usize, log: Log) -> Self {
+        let folder = stage.subfolder(name);
+        write_sites(stage, &folder);
+        configure(stage, &folder, cores, log);
+        let command = lychgate(&folder, &["serve", "--config", GATE_FILE, "--ready-json"]);
         let (process, ready) = Process::announced(command, &folder);
         let address = listener(&ready, "gate");
         let browser = stage.browser(address);

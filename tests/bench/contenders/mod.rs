@@ -6,7 +6,7 @@ mod engine;
 mod gate;
 mod nginx;
 
-pub use gate::{Gate, Log};
+pub use gate::{GATE_FILE, Gate, Log, configure};
 
 use engine::start as engine;
 use nginx::start as nginx;
