@@ -99,6 +99,9 @@ impl Log {
     }
 }
 
+/// A site before the app: its name (and the first label of its host), who may enter, and its hand-off.
+pub type Site = (&'static str, &'static str, &'static str);
+
 /// A running gate with somebody signed in.
 pub struct Gate {
     server: Arc<Process>,
@@ -107,21 +110,21 @@ pub struct Gate {
     cookies: [String; 3],
 }
 
-const SITES: [(&str, &str, &str); 3] = [
+const SITES: [Site; 3] = [
     ("public", "public", ""),
     ("signed-in", "signed-in", ""),
     ("asserted", "signed-in", "[hand-off]\nassertion = {}\n"),
 ];
 
-/// Writes the configuration of a gate and returns its file.
-fn write(stage: &Stage, folder: &Path, cores: usize, log: Log) -> PathBuf {
+/// Writes the configuration of a gate, and its key file if there is none, and returns the former.
+pub fn write(stage: &Stage, folder: &Path, sites: &[Site], cores: usize, log: Log) -> PathBuf {
     let site = |name: &str, access: &str, hand_off: &str| {
         let text = SITE.replace("{name}", name).replace("{access}", access).replace("{hand_off}", hand_off);
         let text = text.replace("{app}", &stage.app.to_string());
         // Nobody is asked on a public site, so its cases differ.
         temp::write(folder, &format!("policies/{name}.toml"), text);
     };
-    for (name, access, hand_off) in SITES {
+    for (name, access, hand_off) in sites {
         site(name, access, hand_off);
     }
     if !folder.join("keys").exists() {
@@ -137,13 +140,18 @@ fn write(stage: &Stage, folder: &Path, cores: usize, log: Log) -> PathBuf {
     temp::write(folder, "lychgate.toml", text)
 }
 
+/// Starts the gate that is configured in `folder`, and waits until it accepts.
+pub fn serve(folder: &Path) -> (Process, SocketAddr) {
+    let command = lychgate(folder, &["serve", "--config", "lychgate.toml", "--ready-json"]);
+    let (process, ready) = Process::announced(command, folder);
+    (process, listener(&ready, "gate"))
+}
+
 impl Gate {
     pub async fn open(stage: &Stage, cores: usize, log: Log) -> Self {
         let folder = stage.subfolder(&format!("gate-{cores}-{}", log.level()));
-        write(stage, &folder, cores, log);
-        let command = lychgate(&folder, &["serve", "--config", "lychgate.toml", "--ready-json"]);
-        let (process, ready) = Process::announced(command, &folder);
-        let address = listener(&ready, "gate");
+        write(stage, &folder, &SITES, cores, log);
+        let (process, address) = serve(&folder);
         let browser = stage.browser(address);
         let mut cookies = Vec::new();
         for (name, access, _) in SITES {
