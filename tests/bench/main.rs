@@ -20,6 +20,7 @@ mod redirects;
 mod report;
 mod requests;
 mod stage;
+mod store;
 mod upstream;
 
 use clap::{Parser, Subcommand};
@@ -56,6 +57,8 @@ enum What {
     Connections(Effort),
     /// 100 MiB down and up
     Bodies(Effort),
+    /// A vault with a million sessions: filling, starts, memory, look-ups, a new sealing key, writes
+    Store(store::Extent),
     /// All of these, in some fifteen minutes
     All,
     /// The time of one decision, by the number of sites
@@ -80,6 +83,7 @@ fn main() {
         What::Redirects(effort) => wait_for(redirects::run(effort)),
         What::Connections(effort) => wait_for(connections::run(effort)),
         What::Bodies(effort) => wait_for(bodies::run(effort)),
+        What::Store(extent) => store::run(extent),
         What::All => all(),
         What::Decisions { rounds } => decisions::run(*rounds),
     };
@@ -93,6 +97,7 @@ fn all() -> Vec<Table> {
     tables.extend(wait_for(connections::run(&effort)));
     tables.extend(wait_for(bodies::run(&effort)));
     tables.extend(decisions::run(11));
+    tables.extend(store::run(&store::Extent::default()));
     tables
 }
 
