@@ -59,7 +59,7 @@ enum What {
     Bodies(Effort),
     /// A vault with a million sessions: filling, starts, memory, look-ups, a new sealing key, writes
     Store(store::Extent),
-    /// All of these, in some fifteen minutes
+    /// All of these, in about half an hour
     All,
     /// The time of one decision, by the number of sites
     Decisions {

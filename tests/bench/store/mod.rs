@@ -127,6 +127,7 @@ impl Place {
             simulated: true,
             idle: Duration::from_secs(8 * 3600),
             absolute: Duration::from_secs(24 * 3600),
+            // `app` keeps this number to itself.
             warm_sessions: 200_000,
         };
         let opened = Vault::open(settings, Arc::new(SystemClock), Arc::new(SystemChance::default()));

@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// The people who write, and the number of the next one whom nobody knows.
+/// The full vault and who is in it.
 struct Scene {
     writing: Arc<Writing>,
     /// Number and root session of each.
