@@ -27,6 +27,7 @@ mod report;
 mod requests;
 mod sign_ins;
 mod stage;
+mod store;
 mod upstream;
 mod visitor;
 mod websockets;
@@ -76,7 +77,9 @@ enum What {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
-    /// All of these, in some twenty minutes
+    /// A vault with a million sessions: filling, starts, memory, look-ups, a new sealing key, writes
+    Store(store::Extent),
+    /// All of these, in about half an hour
     All,
     /// The time of one decision, by the number of sites
     Decisions {
@@ -124,6 +127,7 @@ fn measure(what: &What, json: Option<&Path>) -> ExitCode {
         What::Websockets(effort) => wait_for(websockets::run(effort)),
         What::SignIns(size) => wait_for(sign_ins::run(size)),
         What::Reloads { rounds } => wait_for(reloads::run(*rounds)),
+        What::Store(extent) => store::run(extent),
         What::All => all(),
         What::Decisions { rounds } => decisions::run(*rounds),
         What::Open | What::Upstream | What::Engine { .. } | What::Counted { .. } => {
@@ -144,6 +148,7 @@ fn all() -> Vec<Table> {
     tables.extend(wait_for(sign_ins::run(&sign_ins::Size::USUAL)));
     tables.extend(wait_for(reloads::run(5)));
     tables.extend(decisions::run(11));
+    tables.extend(store::run(&store::Extent::default()));
     tables
 }
 

@@ -124,6 +124,43 @@ pub fn memory(root: u32) -> u64 {
     1024 * tree(root).into_iter().filter_map(proportional).sum::<u64>()
 }
 
+/// The most that was ever resident, in bytes, of this process alone.
+pub fn peak(pid: u32) -> u64 {
+    1024 * counted(pid, "status", "VmHWM:")
+}
+
+/// Bytes that the process has made a disk read: what the kernel had in memory does not count.
+pub fn read_from_disk(pid: u32) -> u64 {
+    counted(pid, "io", "read_bytes:")
+}
+
+/// Bytes that the process has had written to a disk.
+pub fn written_to_disk(pid: u32) -> u64 {
+    counted(pid, "io", "write_bytes:")
+}
+
+/// A number that stands in a file of /proc behind its name.
+fn counted(pid: u32, file: &str, name: &str) -> u64 {
+    let path = format!("/proc/{pid}/{file}");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{path} lacks {name}"));
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{path}: {line}"))
+}
+
+/// Waits until the process has nothing left to do: hardly any processor time in a whole second. What it was asked
+/// to do in its own time is done then.
+pub fn settle(root: u32) {
+    let end = Instant::now() + 3 * PATIENCE;
+    loop {
+        let before = cpu(root);
+        std::thread::sleep(Duration::from_secs(1));
+        if cpu(root) - before <= 2 * TICK {
+            return;
+        }
+        assert!(Instant::now() < end, "process {root} goes on and on");
+    }
+}
+
 /// The address under `/listeners/NAME` of a ready line.
 pub fn listener(ready: &Value, name: &str) -> SocketAddr {
     let text = ready["listeners"][name].as_str().unwrap_or_else(|| panic!("no listener {name} in {ready}"));

@@ -71,7 +71,8 @@ pub async fn run(size: &Size) -> Vec<Table> {
     for round in 0..size.rounds {
         crate::aside(format_args!("round {} of {}: for the first time", round + 1, size.rounds));
         // Nobody has a connection in the vault of a new gate.
-        let fresh = Gate::open_in(&scene.stage, &format!("gate-round-{round}"), 2, Log::Warnings).await;
+        let folder = scene.stage.subfolder(&format!("gate-round-{round}"));
+        let fresh = Gate::open_in(&scene.stage, &folder, 2, Log::Warnings).await;
         let [_, fresh, _] = fresh.contenders();
         first.push(scene.turn(&fresh, false).await);
         crate::aside(format_args!("round {} of {}: again", round + 1, size.rounds));

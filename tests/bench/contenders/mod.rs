@@ -3,7 +3,7 @@
 
 mod apache;
 mod engine;
-mod gate;
+pub mod gate;
 mod nginx;
 
 pub use gate::{GATE_FILE, Gate, Log, configure};
