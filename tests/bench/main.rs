@@ -12,9 +12,12 @@ mod connections;
 mod contenders;
 mod decisions;
 mod engine;
+mod growth;
+mod head;
 mod load;
 mod machine;
 mod measure;
+mod plot;
 mod process;
 mod redirects;
 mod report;
@@ -56,8 +59,14 @@ enum What {
     Connections(Effort),
     /// 100 MiB down and up
     Bodies(Effort),
-    /// All of these, in some fifteen minutes
-    All,
+    /// CPU, rate, latency and memory by the number of sites, connections and cores, and by the size of the head
+    Growth(growth::Options),
+    /// All of these, in half an hour
+    All {
+        /// Also draws how things grow there, as SVG
+        #[arg(long)]
+        svg: Option<PathBuf>,
+    },
     /// The time of one decision, by the number of sites
     Decisions {
         /// Rounds in which every number of sites has a turn
@@ -80,19 +89,21 @@ fn main() {
         What::Redirects(effort) => wait_for(redirects::run(effort)),
         What::Connections(effort) => wait_for(connections::run(effort)),
         What::Bodies(effort) => wait_for(bodies::run(effort)),
-        What::All => all(),
+        What::Growth(options) => wait_for(growth::run(options)),
+        What::All { svg } => all(svg.clone()),
         What::Decisions { rounds } => decisions::run(*rounds),
     };
     write(&tables, arguments.json.as_deref());
 }
 
-fn all() -> Vec<Table> {
+fn all(svg: Option<PathBuf>) -> Vec<Table> {
     let effort = Effort { rounds: 5, seconds: 3 };
     let mut tables = wait_for(requests::run(&effort));
     tables.extend(wait_for(redirects::run(&effort)));
     tables.extend(wait_for(connections::run(&effort)));
     tables.extend(wait_for(bodies::run(&effort)));
     tables.extend(decisions::run(11));
+    tables.extend(wait_for(growth::run(&growth::Options { rounds: 3, seconds: 2, http2: false, by: None, svg })));
     tables
 }
 
