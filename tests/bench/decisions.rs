@@ -70,6 +70,7 @@ pub fn one(set: &PolicySet, host: &Host, visitor: &Arc<Identity>) -> Admission {
     }
 }
 
+/// Where the site of this number answers.
 pub fn host(site: usize) -> Host {
     format!("site-{site}.bench.example").parse().expect("a host")
 }
@@ -97,7 +98,7 @@ pub fn visitor() -> Identity {
 
 pub fn policies(sites: usize) -> PolicySet {
     let files: Vec<(PathBuf, String)> =
-        (0..sites).map(|site| (PathBuf::from(format!("{site}.toml")), text(site))).collect();
+        (0..sites).map(|site| (PathBuf::from(format!("{site}.toml")), text(site, "http://127.0.0.1:1"))).collect();
     let (set, problems) = load_files(&files, &context());
     set.unwrap_or_else(|| panic!("{problems:?}"))
 }
@@ -116,11 +117,10 @@ pub fn context() -> PolicyContext {
     }
 }
 
-/// The policy file of one site.
-pub fn text(site: usize) -> String {
-    let mut text = format!(
-        "[site]\nname = \"site-{site}\"\nhosts = [\"site-{site}.bench.example\"]\nupstream = \"http://127.0.0.1:1\"\n"
-    );
+/// The file of the site of this number; the last of its rules admits whoever is signed in.
+pub fn text(site: usize, upstream: &str) -> String {
+    let mut text =
+        format!("[site]\nname = \"site-{site}\"\nhosts = [\"site-{site}.bench.example\"]\nupstream = \"{upstream}\"\n");
     for rule in 1..RULES {
         text.push_str(&format!(
             "[[rule]]\nname = \"rule {rule}\"\npaths = [\"/part-{rule}/**\"]\naccess = \"signed-in\"\n"

@@ -16,10 +16,13 @@ mod decisions;
 mod disk;
 mod echo;
 mod engine;
+mod growth;
+mod head;
 mod load;
 mod machine;
 mod measure;
 mod open;
+mod plot;
 mod process;
 mod redirects;
 mod reloads;
@@ -79,8 +82,14 @@ enum What {
     },
     /// A vault with a million sessions: filling, starts, memory, look-ups, a new sealing key, writes
     Store(store::Extent),
-    /// All of these, in about half an hour
-    All,
+    /// CPU, rate, latency and memory by the number of sites, connections and cores, and by the size of the head
+    Growth(growth::Options),
+    /// All of these, in three quarters of an hour
+    All {
+        /// Also draws how things grow there, as SVG
+        #[arg(long)]
+        svg: Option<PathBuf>,
+    },
     /// The time of one decision, by the number of sites
     Decisions {
         /// Rounds in which every number of sites has a turn
@@ -128,7 +137,8 @@ fn measure(what: &What, json: Option<&Path>) -> ExitCode {
         What::SignIns(size) => wait_for(sign_ins::run(size)),
         What::Reloads { rounds } => wait_for(reloads::run(*rounds)),
         What::Store(extent) => store::run(extent),
-        What::All => all(),
+        What::Growth(options) => wait_for(growth::run(options)),
+        What::All { svg } => all(svg.clone()),
         What::Decisions { rounds } => decisions::run(*rounds),
         What::Open | What::Upstream | What::Engine { .. } | What::Counted { .. } => {
             unreachable!("these measure nothing")
@@ -138,7 +148,7 @@ fn measure(what: &What, json: Option<&Path>) -> ExitCode {
     outcome
 }
 
-fn all() -> Vec<Table> {
+fn all(svg: Option<PathBuf>) -> Vec<Table> {
     let effort = Effort { rounds: 5, seconds: 3 };
     let mut tables = wait_for(requests::run(&effort));
     tables.extend(wait_for(redirects::run(&effort)));
@@ -149,6 +159,7 @@ fn all() -> Vec<Table> {
     tables.extend(wait_for(reloads::run(5)));
     tables.extend(decisions::run(11));
     tables.extend(store::run(&store::Extent::default()));
+    tables.extend(wait_for(growth::run(&growth::Options { rounds: 3, seconds: 2, http2: false, by: None, svg })));
     tables
 }
 

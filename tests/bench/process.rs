@@ -161,6 +161,28 @@ pub fn settle(root: u32) {
     }
 }
 
+/// The connections that a server at `address` (IPv4) has taken and not ended.
+pub fn connections(address: SocketAddr) -> usize {
+    const ESTABLISHED: &str = "01";
+    let SocketAddr::V4(address) = address else { panic!("{address}: everything is on 127.0.0.1") };
+    let here = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux has /proc");
+    let is_one = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().take(10).collect();
+        // A connection that waits to be accepted belongs to nobody yet: its inode is 0.
+        fields.len() == 10 && fields[1] == here && fields[3] == ESTABLISHED && fields[9] != "0"
+    };
+    table.lines().filter(is_one).count()
+}
+
+/// How many files this process and those it starts may hold open.
+pub fn open_files() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").expect("Linux has /proc");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit of open files");
+    let soft = line.split_whitespace().next().unwrap_or_default();
+    if soft == "unlimited" { usize::MAX } else { soft.parse().expect("the limit is a number") }
+}
+
 /// The address under `/listeners/NAME` of a ready line.
 pub fn listener(ready: &Value, name: &str) -> SocketAddr {
     let text = ready["listeners"][name].as_str().unwrap_or_else(|| panic!("no listener {name} in {ready}"));

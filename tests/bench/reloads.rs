@@ -81,7 +81,11 @@ fn write_policies(stage: &Stage, sites: usize) -> PathBuf {
     let folder = stage.subfolder(&format!("policies-{sites}"));
     configure(stage, &folder, 2, Log::Warnings);
     for site in 0..sites {
-        crate::campus::temp::write(&folder, &format!("policies/{site:04}.toml"), decisions::text(site));
+        crate::campus::temp::write(
+            &folder,
+            &format!("policies/{site:04}.toml"),
+            decisions::text(site, "http://127.0.0.1:1"),
+        );
     }
     // Once outside the count: it makes the vault.
     start(&folder);
