@@ -62,6 +62,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
+    #[command(flatten)]
+    Part(Part),
+    #[command(flatten)]
+    Role(Role),
+}
+
+#[derive(Subcommand)]
+enum Part {
     /// CPU, rate, latency and memory of a request, for eight contenders
     Requests(Effort),
     /// What it costs to send somebody to the sign-in, beside a signed-in request
@@ -98,6 +106,11 @@ enum What {
     },
     /// Instructions of the steps every request takes, by callgrind
     Counts(counts::Wish),
+}
+
+/// What is no measurement: for whoever brings a profiler, and the servers and programs of measurements.
+#[derive(Subcommand)]
+enum Role {
     /// Open nginx, the bare engine and the gate, say how to ask them, and wait for the end of stdin
     Open,
     #[command(hide = true)]
@@ -111,38 +124,36 @@ enum What {
 fn main() -> ExitCode {
     campus::temp::install_provider();
     let arguments = Arguments::parse();
+    let json = arguments.json.as_deref();
     match &arguments.what {
-        What::Upstream => upstream::run(),
-        What::Engine { app, folder, cores } => engine::run(*app, folder, *cores),
-        What::Open => wait_for(open::run()),
-        What::Counted { step, times, folder } => counts::take(*step, *times, folder),
-        what => return measure(what, arguments.json.as_deref()),
+        What::Part(part) => return measure(part, json),
+        What::Role(Role::Open) => wait_for(open::run()),
+        What::Role(Role::Counted { step, times, folder }) => counts::take(*step, *times, folder),
+        What::Role(Role::Upstream) => upstream::run(),
+        What::Role(Role::Engine { app, folder, cores }) => engine::run(*app, folder, *cores),
     }
     ExitCode::SUCCESS
 }
 
-fn measure(what: &What, json: Option<&Path>) -> ExitCode {
+fn measure(part: &Part, json: Option<&Path>) -> ExitCode {
     let mut outcome = ExitCode::SUCCESS;
-    let tables = match what {
-        What::Counts(wish) => {
+    let tables = match part {
+        Part::Counts(wish) => {
             let tables;
             (tables, outcome) = counts::run(*wish);
             tables
         }
-        What::Requests(effort) => wait_for(requests::run(effort)),
-        What::Redirects(effort) => wait_for(redirects::run(effort)),
-        What::Connections(effort) => wait_for(connections::run(effort)),
-        What::Bodies(effort) => wait_for(bodies::run(effort)),
-        What::Websockets(effort) => wait_for(websockets::run(effort)),
-        What::SignIns(size) => wait_for(sign_ins::run(size)),
-        What::Reloads { rounds } => wait_for(reloads::run(*rounds)),
-        What::Store(extent) => store::run(extent),
-        What::Growth(options) => wait_for(growth::run(options)),
-        What::All { svg } => all(svg.clone()),
-        What::Decisions { rounds } => decisions::run(*rounds),
-        What::Open | What::Upstream | What::Engine { .. } | What::Counted { .. } => {
-            unreachable!("these measure nothing")
-        }
+        Part::Requests(effort) => wait_for(requests::run(effort)),
+        Part::Redirects(effort) => wait_for(redirects::run(effort)),
+        Part::Connections(effort) => wait_for(connections::run(effort)),
+        Part::Bodies(effort) => wait_for(bodies::run(effort)),
+        Part::Websockets(effort) => wait_for(websockets::run(effort)),
+        Part::SignIns(size) => wait_for(sign_ins::run(size)),
+        Part::Reloads { rounds } => wait_for(reloads::run(*rounds)),
+        Part::Store(extent) => store::run(extent),
+        Part::Growth(options) => wait_for(growth::run(options)),
+        Part::All { svg } => all(svg.clone()),
+        Part::Decisions { rounds } => decisions::run(*rounds),
     };
     write(&tables, json);
     outcome
