@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     if !arguments.listen.ip().is_loopback() {
         anyhow::bail!("the demo listens on loopback only: anybody can sign in as its people");
     }
-    log::start(&arguments.log, false)?;
+    let _log = log::start(&arguments.log, false)?;
     let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = waiting.block_on(async { Signals::listen() })?;
     let settings = DemoSettings { listen: arguments.listen, state: arguments.state.clone() };

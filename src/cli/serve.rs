@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let Some(settings) = settings else {
         anyhow::bail!("the gate does not start with this configuration");
     };
-    log::start(settings.log.level.as_str(), settings.log.format == config::LogFormat::Json)?;
+    let _log = log::start(settings.log.level.as_str(), settings.log.format == config::LogFormat::Json)?;
     let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the gate opens, so that a signal during the start is not lost.
     let mut signals = waiting.block_on(async { Signals::listen() })?;

@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     if arguments.switches || arguments.lies {
         return Ok(Answer::Fine);
     }
-    log::start(&arguments.log, false)?;
+    let _log = log::start(&arguments.log, false)?;
     let settings = settings(arguments)?;
     let clients: Vec<String> = settings.clients.iter().map(|client| introduction(client, arguments)).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

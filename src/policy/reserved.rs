@@ -64,10 +64,10 @@ pub struct ReservedNames {
     /// Folded, sorted.
     exact: Vec<Box<str>>,
     prefixes: &'static [&'static str],
-    /// For each folded first character the lengths of exact names that begin with it, as bits modulo 64,
-    /// and whether a prefix does: nearly every header is out after one look.
+    /// For each folded first character, as bits modulo 64: the lengths of exact names that begin with it, and the
+    /// second characters of prefixes that do. Nearly every header is out after one look.
     lengths: Box<[u64; 128]>,
-    prefix_begins: Box<[bool; 128]>,
+    seconds: Box<[u64; 128]>,
 }
 
 impl ReservedNames {
@@ -85,23 +85,27 @@ impl ReservedNames {
         }
         exact.sort_unstable();
         exact.dedup();
-        let (mut lengths, mut prefix_begins) = (Box::new([0; 128]), Box::new([false; 128]));
+        let (mut lengths, mut seconds) = (Box::new([0; 128]), Box::new([0; 128]));
         for name in exact.iter().map(|name| name.as_bytes()) {
             lengths[usize::from(name[0])] |= 1 << (name.len() % 64);
         }
         for prefix in PREFIXES.iter().map(|prefix| prefix.as_bytes()) {
-            prefix_begins[usize::from(prefix[0])] = true;
+            seconds[usize::from(prefix[0])] |= 1 << (prefix[1] % 64);
         }
-        Self { exact, prefixes: PREFIXES, lengths, prefix_begins }
+        Self { exact, prefixes: PREFIXES, lengths, seconds }
     }
 
     /// Whether a request header of this name must be dropped. No allocation.
     pub fn is_reserved(&self, header_name: &str) -> bool {
-        let Some(first) = header_name.as_bytes().first().map(|byte| usize::from(fold_byte(*byte))) else {
-            return false;
+        // No prefix is shorter than two characters, and no name is empty.
+        let (first, second) = match header_name.as_bytes() {
+            [] => return false,
+            [first] => (fold_byte(*first), None),
+            [first, second, ..] => (fold_byte(*first), Some(fold_byte(*second))),
         };
-        let exact = self.lengths[first] >> (header_name.len() % 64) & 1 == 1;
-        if !exact && !self.prefix_begins[first] {
+        let exact = self.lengths[usize::from(first)] >> (header_name.len() % 64) & 1 == 1;
+        let begins = second.is_some_and(|second| self.seconds[usize::from(first)] >> (second % 64) & 1 == 1);
+        if !exact && !begins {
             return false;
         }
         let mut buffer = [0u8; MAX_NAME];
@@ -255,6 +259,29 @@ mod tests {
             assert!(!names.is_reserved(other), "{other}");
         }
         assert!(!names.is_reserved(&format!("remote-user{}", "a".repeat(60))));
+    }
+
+    /// The meaning of the set, without its short cuts.
+    fn is_reserved_slowly(names: &ReservedNames, name: &str) -> bool {
+        let folded = fold(name);
+        names.exact.iter().any(|exact| **exact == *folded) || PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn t09_short_cuts_change_nothing(
+            at in 0..EXACT.len() + PREFIXES.len(),
+            spoilt in "[-_.!A-Za-z0-9]{0,3}",
+            cut in 0usize..6,
+            strange in "[ -~]{0,70}",
+        ) {
+            let names = ReservedNames::new(&[]);
+            let known = EXACT.iter().chain(PREFIXES).nth(at).unwrap();
+            let shorter = &known[..known.len().saturating_sub(cut)];
+            for name in [known.to_uppercase(), format!("{shorter}{spoilt}"), format!("{spoilt}{known}"), strange] {
+                proptest::prop_assert_eq!(names.is_reserved(&name), is_reserved_slowly(&names, &name), "{}", name);
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! One accepted TLS connection: what is known about it, and the stream wrapper that carries that
 //! knowledge through the engine. `door` makes them, `visit` reads them.
 
+use super::introduction::Introduction;
 use crate::domain::Host;
+use crate::policy::Admission;
 use crate::tls::Certificate;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,8 +19,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -39,6 +41,8 @@ pub struct Connection {
     /// The request line on the wire holds more than two blanks, or bytes that belong in no request line.
     odd_request_line: AtomicBool,
     head_progress: Notify,
+    /// How its visitor was introduced to an app last.
+    introduced: Mutex<Option<Arc<Introduction>>>,
 }
 
 impl fmt::Debug for Connection {
@@ -59,6 +63,7 @@ impl Connection {
             head_started: AtomicBool::new(false),
             odd_request_line: AtomicBool::new(false),
             head_progress: Notify::new(),
+            introduced: Mutex::default(),
         }
     }
 
@@ -103,6 +108,22 @@ impl Connection {
     /// and shows us the mended bytes, T26). HTTP/1.1 only.
     pub fn request_line_is_odd(&self) -> bool {
         self.odd_request_line.load(Ordering::Acquire)
+    }
+
+    /// How the visitor is introduced on this permit: as the last time, if nothing has changed.
+    pub fn introduction(
+        &self,
+        admission: &Admission,
+        host: &Host,
+        public_port: u16,
+    ) -> pingora::Result<Arc<Introduction>> {
+        let mut last = self.introduced.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(introduction) = last.as_ref().filter(|last| last.serves(admission, host)) {
+            return Ok(introduction.clone());
+        }
+        let introduction = Arc::new(Introduction::new(admission, self.peer.ip(), host, public_port)?);
+        *last = Some(introduction.clone());
+        Ok(introduction)
     }
 
     /// Resolves when the first byte of a head arrives, and again when the head is complete.

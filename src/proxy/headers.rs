@@ -1,10 +1,12 @@
 //! The one writer of identity (invariant 3). Drops every reserved name from what a client sent, then
 //! writes what the [`Admission`] vouches for; the same function serves guests, who get only the drop.
 
-use super::visit::{self, Visit};
-use crate::policy::{Admission, AuthorizationHeader, HostHeader, ReservedNames, Site, SiteKind, Upstream};
+use super::introduction::Introduction;
+use super::visit;
+use crate::policy::{AuthorizationHeader, ReservedNames, Site};
 use crate::session::cookie;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 /// Names by which a client could claim to be somewhere or something else (T14). We write our own
@@ -54,16 +56,31 @@ fn folds_to(name: &str, canonical: &str) -> bool {
         })
 }
 
+/// Which lengths the [`FORWARDED`] names have, as bits: most headers of a browser are out after one look.
+const FORWARDED_LENGTHS: u64 = {
+    let (mut lengths, mut at) = (0, 0);
+    while at < FORWARDED.len() {
+        lengths |= 1 << FORWARDED[at].len();
+        at += 1;
+    }
+    lengths
+};
+
 fn is_forwarding(name: &str) -> bool {
-    FORWARDED.iter().any(|canonical| folds_to(name, canonical))
+    // All begin with one of five letters, which no folding changes.
+    let begins = name.as_bytes().first().is_some_and(|first| matches!(first | 0x20, b'x' | b'f' | b'p' | b't' | b'c'));
+    begins
+        && name.len() < 64
+        && FORWARDED_LENGTHS >> name.len() & 1 == 1
+        && FORWARDED.iter().any(|canonical| folds_to(name, canonical))
 }
 
-/// Removes from `request` everything a client may not say. Returns how many identity fields it
+/// Removes from a request everything a client may not say. Returns how many identity fields it
 /// carried, for the log and the metric; never an error to the client, who learns nothing by trying.
-pub(super) fn scrub(request: &mut RequestHeader, reserved: &ReservedNames, assertion: Option<&HeaderName>) -> usize {
+pub fn scrub(headers: &mut HeaderMap, reserved: &ReservedNames, assertion: Option<&HeaderName>) -> usize {
     let mut drop: Vec<HeaderName> = Vec::new();
     let mut claimed = 0;
-    for name in request.headers.keys() {
+    for name in headers.keys() {
         let text = name.as_str();
         if reserved.is_reserved(text) || assertion.is_some_and(|ours| folds_to(text, ours.as_str())) {
             claimed += 1;
@@ -73,116 +90,61 @@ pub(super) fn scrub(request: &mut RequestHeader, reserved: &ReservedNames, asser
         }
     }
     for name in &drop {
-        request.remove_header(name);
+        headers.remove(name);
     }
     claimed
 }
 
-/// What the writer needs besides the admission.
-pub(super) struct Presentation<'a> {
-    pub visit: &'a Visit,
-    pub public_port: u16,
-    /// `name: value` of the signed assertion, when the site wants one and somebody is signed in.
-    pub assertion: Option<(HeaderName, HeaderValue)>,
-}
-
-/// Makes the request the app will see: scrubbed, on the canonical target, with our own forwarding
-/// fields, without our cookies, and with the verified identity if the admission carries one.
-pub(super) fn present(
+/// Makes the request the app will see: scrubbed, on the canonical target, without our cookies, and with the visitor's
+/// introduction. `assertion` is the field with the signed one, when the site wants it and somebody is signed in. Returns
+/// how many identity fields the client had sent.
+///
+/// Names arrive in lower case, whatever HTTP the visitor speaks: the engine's map of their spelling is given up, because
+/// keeping it in step doubles the cost of every change.
+pub fn present(
     request: &mut RequestHeader,
-    admission: &Admission,
     target: &str,
     reserved: &ReservedNames,
-    presentation: Presentation<'_>,
+    introduction: &Introduction,
+    assertion: Option<&(HeaderName, HeaderValue)>,
 ) -> pingora::Result<usize> {
-    let site = admission.site();
-    let claimed = scrub(request, reserved, site.hand_off.assertion.as_ref().map(|spec| &spec.header));
-    request.set_raw_path(target.as_bytes())?;
-    withhold_cookies(request)?;
+    let site = introduction.site();
+    let blank = RequestHeader::build_no_case("GET", b"/", None)?;
+    let mut parts = request::Parts::from(std::mem::replace(request, blank));
+    let headers = &mut parts.headers;
+    let claimed = scrub(headers, reserved, site.hand_off.assertion.as_ref().map(|spec| &spec.header));
+    withhold_cookies(headers);
     if site.authorization == AuthorizationHeader::Strip {
-        request.remove_header(&header::AUTHORIZATION);
+        headers.remove(&header::AUTHORIZATION);
     }
-    write_host(request, site, presentation.visit, presentation.public_port)?;
-    write_forwarding(request, &presentation)?;
-    if let Some(identity) = admission.identity() {
-        for (name, value) in site.hand_off.values(identity) {
-            request.insert_header(name, value)?;
-        }
-        if let Some((name, value)) = presentation.assertion {
-            request.insert_header(name, value)?;
-        }
+    for (name, value) in introduction.fields().iter().chain(assertion) {
+        headers.insert(name, value.clone());
+    }
+    *request = RequestHeader::from(parts);
+    if request.raw_path() != target.as_bytes() {
+        request.set_raw_path(target.as_bytes())?;
     }
     Ok(claimed)
 }
 
 /// Own cookies never reach an app (T21), and the others arrive in one field: browsers split it over
 /// HTTP/2, and apps that speak HTTP/1.1 take two fields for one list with commas (RFC 9113 §8.2.3).
-fn withhold_cookies(request: &mut RequestHeader) -> pingora::Result<()> {
-    let fields = visit::cookies(&request.headers).count();
-    if fields <= 1 && !visit::cookies(&request.headers).any(cookie::mentions_own) {
-        return Ok(());
+fn withhold_cookies(headers: &mut HeaderMap) {
+    let fields = visit::cookies(headers).count();
+    if fields <= 1 && !visit::cookies(headers).any(cookie::mentions_own) {
+        return;
     }
-    let kept: Vec<HeaderValue> = visit::cookies(&request.headers).filter_map(cookie::without_own_cookies).collect();
-    request.remove_header(&header::COOKIE);
+    let kept: Vec<HeaderValue> = visit::cookies(headers).filter_map(cookie::without_own_cookies).collect();
     let parts: Vec<&[u8]> = kept.iter().map(HeaderValue::as_bytes).collect();
     match HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
-        Ok(value) if !kept.is_empty() => request.insert_header(header::COOKIE, value),
-        _ => Ok(()),
-    }
-}
-
-fn write_host(request: &mut RequestHeader, site: &Site, visit: &Visit, public_port: u16) -> pingora::Result<()> {
-    let host = match &site.host_header {
-        HostHeader::Pass => authority(visit.host.as_str(), public_port),
-        HostHeader::Upstream => match &site.kind {
-            SiteKind::App { upstreams } => upstreams.first().map(upstream_authority).unwrap_or_default(),
-            SiteKind::Portal => String::new(),
-        },
-        HostHeader::Name(text) => text.clone(),
+        Ok(value) if !kept.is_empty() => headers.insert(header::COOKIE, value),
+        _ => headers.remove(&header::COOKIE),
     };
-    request.insert_header(header::HOST, host)
-}
-
-fn upstream_authority(upstream: &Upstream) -> String {
-    match upstream {
-        Upstream::Http { host, port } => {
-            if *port == 80 {
-                host.to_string()
-            } else {
-                format!("{host}:{port}")
-            }
-        }
-        Upstream::Https { host, port, .. } => {
-            if *port == 443 {
-                host.to_string()
-            } else {
-                format!("{host}:{port}")
-            }
-        }
-        Upstream::Unix { .. } => "localhost".to_owned(),
-    }
-}
-
-fn authority(host: &str, public_port: u16) -> String {
-    if public_port == 443 { host.to_owned() } else { format!("{host}:{public_port}") }
-}
-
-fn write_forwarding(request: &mut RequestHeader, presentation: &Presentation<'_>) -> pingora::Result<()> {
-    let visit = presentation.visit;
-    let peer = visit.connection.peer.ip();
-    let host = authority(visit.host.as_str(), presentation.public_port);
-    let forwarded_for = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
-    request.insert_header("X-Forwarded-For", peer.to_string())?;
-    request.insert_header("X-Real-IP", peer.to_string())?;
-    request.insert_header("X-Forwarded-Host", host.as_str())?;
-    request.insert_header("X-Forwarded-Proto", "https")?;
-    request.insert_header("X-Forwarded-Port", presentation.public_port.to_string())?;
-    request.insert_header("Forwarded", format!("for={forwarded_for};host=\"{host}\";proto=https"))
 }
 
 /// Takes from an app's answer what it may not say: our cookies, identity fields (T20), and, on pages
 /// that depend on who is asking, permission for shared caches to keep them.
-pub(super) fn tame_answer(
+pub fn tame_answer(
     answer: &mut ResponseHeader,
     site: &Site,
     reserved: &ReservedNames,
@@ -211,12 +173,31 @@ pub(super) fn tame_answer(
         make_private(answer)?;
     }
     if site.hsts && !site.hosts.iter().any(crate::domain::Host::is_localhost) {
-        answer.insert_header(header::STRICT_TRANSPORT_SECURITY, super::respond::HSTS)?;
+        answer.insert_header(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(super::respond::HSTS))?;
     }
     Ok(())
 }
 
+const PRIVATE: HeaderValue = HeaderValue::from_static("private");
+
 fn make_private(answer: &mut ResponseHeader) -> pingora::Result<()> {
+    if answer.headers.contains_key(header::CACHE_CONTROL) {
+        narrow_cache_control(answer)?;
+    } else {
+        answer.insert_header(header::CACHE_CONTROL, PRIVATE)?;
+    }
+    let varies =
+        answer.headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+            value.split(',').any(|name| matches!(name.trim().to_ascii_lowercase().as_str(), "cookie" | "*"))
+        });
+    if !varies {
+        answer.append_header(header::VARY, HeaderValue::from_static("Cookie"))?;
+    }
+    Ok(())
+}
+
+/// Takes back what an app allowed shared caches, and leaves the rest as it was said.
+fn narrow_cache_control(answer: &mut ResponseHeader) -> pingora::Result<()> {
     let mut kept: Vec<String> = answer
         .headers
         .get_all(header::CACHE_CONTROL)
@@ -231,15 +212,7 @@ fn make_private(answer: &mut ResponseHeader) -> pingora::Result<()> {
         .map(str::to_owned)
         .collect();
     kept.push("private".to_owned());
-    answer.insert_header(header::CACHE_CONTROL, kept.join(", "))?;
-    let varies =
-        answer.headers.get_all(header::VARY).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').any(|name| matches!(name.trim().to_ascii_lowercase().as_str(), "cookie" | "*"))
-        });
-    if !varies {
-        answer.append_header(header::VARY, "Cookie")?;
-    }
-    Ok(())
+    answer.insert_header(header::CACHE_CONTROL, kept.join(", "))
 }
 
 #[cfg(test)]
@@ -259,7 +232,11 @@ mod tests {
         ] {
             assert!(is_forwarding(name), "{name}");
         }
-        for name in ["X-Forwarded", "Accept", "X-Requested-With", "Proxy-Connection-X"] {
+        for name in FORWARDED {
+            assert!(is_forwarding(name) && is_forwarding(&name.to_uppercase().replace('-', "_")), "{name}");
+        }
+        for name in ["X-Forwarded", "Accept", "", "Cookie", "Front-End-Http", "X-Requested-With", "Proxy-Connection-X"]
+        {
             assert!(!is_forwarding(name), "{name}");
         }
     }

@@ -6,7 +6,8 @@ mod connection;
 mod cors;
 mod door;
 mod failure;
-mod headers;
+pub mod headers;
+pub mod introduction;
 pub mod listen;
 mod own;
 mod passage;
@@ -30,6 +31,7 @@ use bytes::Bytes;
 use door::OpenRequests;
 use passage::Passage;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
@@ -71,6 +73,9 @@ impl ProxyHttp for Gate {
     fn new_ctx(&self) -> Passage {
         Passage::new()
     }
+
+    /// None: the engine's own compresses answers, and is switched off, but asked at every step.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, _passage: &mut Passage) -> pingora::Result<()> {
         if let Some(connection) = connection::Connection::of(session) {
@@ -121,9 +126,9 @@ impl ProxyHttp for Gate {
         else {
             return Err(Error::explain(ErrorType::InternalError, "no permit"));
         };
-        let presentation =
-            headers::Presentation { visit, public_port: self.shared.public_port, assertion: passage.assertion.clone() };
-        let claimed = headers::present(request, admission, &passage.target, policies.reserved(), presentation)?;
+        let introduction = visit.connection.introduction(admission, &visit.host, self.shared.public_port)?;
+        let assertion = passage.assertion.as_ref();
+        let claimed = headers::present(request, &passage.target, policies.reserved(), &introduction, assertion)?;
         if claimed > 0 {
             self.shared.metrics.identity_claims.inc_by(claimed as u64);
             tracing::debug!(claimed, "a client sent identity fields of its own; they were dropped");
@@ -216,8 +221,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, passage: &mut Passage) {
-        let site = passage.site_name().to_owned();
-        self.shared.metrics.requests.with_label_values(&[site.as_str(), passage.outcome]).inc();
+        self.shared.metrics.requests.with_label_values(&[passage.site_name(), passage.outcome]).inc();
         access_log::write(session, passage, error.map(|error| error.etype().as_str()));
     }
 }

@@ -81,25 +81,36 @@ fn check_size(request: &RequestHeader, raw: Option<&Bytes>, limit: usize) -> Res
 /// The engine repairs bare line feeds and folded lines, and hides a length beside a coding; another
 /// parser may not (T76).
 fn check_raw_head(raw: &[u8]) -> Result<(), Unreadable> {
-    let has = |name: &[u8]| {
-        raw.split(|&byte| byte == b'\n')
-            .any(|line| line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name))
-    };
-    if has(b"transfer-encoding") && has(b"content-length") {
-        return Err(Unreadable::Ambiguous("a length beside a coding"));
+    if memchr::memchr(0, raw).is_some() {
+        return Err(Unreadable::Ambiguous("NUL"));
     }
-    let mut previous = 0u8;
-    for &byte in raw {
-        match byte {
-            b'\n' if previous != b'\r' => return Err(Unreadable::Ambiguous("bare line feed")),
-            b' ' | b'\t' if previous == b'\n' => return Err(Unreadable::Ambiguous("folded line")),
-            0 => return Err(Unreadable::Ambiguous("NUL")),
-            _ if previous == b'\r' && byte != b'\n' => return Err(Unreadable::Ambiguous("bare carriage return")),
-            _ => {}
+    let (mut length, mut coding) = (false, false);
+    let mut rest = raw;
+    while let Some(end) = memchr::memchr(b'\n', rest) {
+        let Some((b'\r', line)) = rest[..end].split_last() else {
+            return Err(Unreadable::Ambiguous("bare line feed"));
+        };
+        check_line(line)?;
+        length |= is_field(line, b"content-length");
+        coding |= is_field(line, b"transfer-encoding");
+        rest = &rest[end + 1..];
+        if rest.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+            return Err(Unreadable::Ambiguous("folded line"));
         }
-        previous = byte;
     }
-    Ok(())
+    check_line(rest)?;
+    if length && coding { Err(Unreadable::Ambiguous("a length beside a coding")) } else { Ok(()) }
+}
+
+fn check_line(line: &[u8]) -> Result<(), Unreadable> {
+    match memchr::memchr(b'\r', line) {
+        Some(_) => Err(Unreadable::Ambiguous("bare carriage return")),
+        None => Ok(()),
+    }
+}
+
+fn is_field(line: &[u8], name: &[u8]) -> bool {
+    line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
 }
 
 /// The bytes between the first and the last space of the request line. The engine turns a space in
@@ -211,10 +222,19 @@ mod tests {
     #[test]
     fn t76_heads_that_two_parsers_read_differently() {
         assert!(check_raw_head(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").is_ok());
+        assert!(check_raw_head(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n").is_ok());
+        assert!(check_raw_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").is_ok());
         for bad in [
             &b"GET / HTTP/1.1\nHost: a\r\n\r\n"[..],
+            b"GET / HTTP/1.1\r\nHost: a\r\n\n",
+            b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n",
             b"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\n\r",
+            b"POST / HTTP/1.1\r\nContent-Length: 1\r\ntransfer-ENCODING: chunked\r\n\r\n",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nA: b\r\nCONTENT-length: 1\r\n\r\n",
             b"A\0",
         ] {
             assert!(check_raw_head(bad).is_err(), "{bad:?}");

@@ -72,11 +72,22 @@ impl SessionKey {
     }
 }
 
+/// What stands between semicolons.
+fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(bytes);
+    std::iter::from_fn(move || {
+        let bytes = rest?;
+        let end = memchr::memchr(b';', bytes);
+        rest = end.map(|end| &bytes[end + 1..]);
+        Some(&bytes[..end.unwrap_or(bytes.len())])
+    })
+}
+
 /// `name=value` pairs of `Cookie` header values in order, trimmed as browsers and servers trim
 /// (RFC 6265 §5.2). A pair without `=` is a name without a value.
 pub fn pairs<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    values.flat_map(|value| value.as_bytes().split(|&byte| byte == b';')).map(|pair| {
-        let equals = pair.iter().position(|&byte| byte == b'=');
+    values.flat_map(|value| pieces(value.as_bytes())).map(|pair| {
+        let equals = memchr::memchr(b'=', pair);
         let (name, value) = equals.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
         (name.trim_ascii(), value.trim_ascii())
     })
@@ -99,7 +110,7 @@ pub fn is_own(name: &[u8]) -> bool {
 
 /// Whether a `Cookie` header value carries a cookie of ours.
 pub fn mentions_own(value: &HeaderValue) -> bool {
-    value.as_bytes().split(|&byte| byte == b';').any(is_own_pair)
+    pieces(value.as_bytes()).any(is_own_pair)
 }
 
 /// The `Cookie` header value an app may see (T21): every other cookie, byte for byte; `None` when
@@ -108,9 +119,7 @@ pub fn without_own_cookies(value: &HeaderValue) -> Option<HeaderValue> {
     if !mentions_own(value) {
         return (!value.is_empty()).then(|| value.clone());
     }
-    let kept: Vec<&[u8]> = value
-        .as_bytes()
-        .split(|&byte| byte == b';')
+    let kept: Vec<&[u8]> = pieces(value.as_bytes())
         .map(<[u8]>::trim_ascii)
         .filter(|pair| !pair.is_empty() && !is_own_pair(pair))
         .collect();
@@ -124,7 +133,7 @@ pub fn without_own_cookies(value: &HeaderValue) -> Option<HeaderValue> {
 /// Whether an app's `Set-Cookie` value would set a cookie that comes back as one of ours (T20). A
 /// nameless cookie `=NAME=x` comes back as `NAME=x` from older browsers.
 pub fn sets_own(value: &HeaderValue) -> bool {
-    value.as_bytes().split(|&byte| byte == b';').next().is_some_and(is_own_pair)
+    pieces(value.as_bytes()).next().is_some_and(is_own_pair)
 }
 
 fn is_own_pair(pair: &[u8]) -> bool {

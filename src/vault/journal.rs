@@ -45,7 +45,10 @@ const GROWTH: u64 = 4;
 /// One row as it became; `None`: deleted.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
+    // As bytes, not as a list of numbers: the same on the disk, and read in one piece.
+    #[serde(with = "serde_bytes")]
     pub(super) at: Vec<u8>,
+    #[serde(with = "serde_bytes")]
     pub(super) value: Option<Vec<u8>>,
 }
 
@@ -246,4 +249,21 @@ fn frame(key: &hmac::Key, before: &[u8; TAG], entries: &[Entry]) -> Frame {
     let tag = chain(key, before, &payload);
     let length = u32::try_from(payload.len()).expect("a group has a few megabytes at most");
     Frame { bytes: [&length.to_be_bytes()[..], &payload, &tag].concat(), tag }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_lies_on_the_disk_as_it_always_has() {
+        for (entry, bytes) in [
+            (Entry { at: vec![7, 200], value: Some(vec![1, 2, 255]) }, &[2, 7, 200, 1, 3, 1, 2, 255][..]),
+            (Entry { at: vec![7], value: None }, &[1, 7, 0]),
+            (Entry { at: Vec::new(), value: Some(Vec::new()) }, &[0, 1, 0]),
+        ] {
+            assert_eq!(postcard::to_allocvec(&entry).unwrap(), bytes);
+            assert_eq!(postcard::from_bytes::<Entry>(bytes).unwrap(), entry);
+        }
+    }
 }

@@ -4,7 +4,9 @@
 use crate::measure::middle;
 use crate::report::{Figure, Table, verdict};
 use lychgate::domain::{ClientName, Environment, Host, Identity, Membership, Mfa, Scope, ScopeSet, Subject, UnixTime};
-use lychgate::policy::{CanonicalPath, ClientFacts, Decision, Facts, PolicyContext, PolicySet, decide, load_files};
+use lychgate::policy::{
+    Admission, CanonicalPath, ClientFacts, Decision, Facts, PolicyContext, PolicySet, decide, load_files,
+};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -45,23 +47,31 @@ fn time(set: &PolicySet, sites: usize) -> f64 {
     let visitor = Arc::new(visitor());
     let begun = Instant::now();
     for turn in 0..BATCH {
-        let host = &hosts[(turn as usize * 7919) % sites];
-        let site = set.site_for_host(host).expect("it is there");
-        let path = CanonicalPath::parse(black_box("/loans/2026/renewals"), &site.switches).expect("a plain path");
-        let decision = decide(&Facts {
-            site,
-            method: &http::Method::GET,
-            path: &path,
-            visitor: Some(&visitor),
-            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            now: UnixTime(1_790_000_000),
-        });
-        assert!(matches!(black_box(decision), Decision::Admit(_)));
+        black_box(one(set, &hosts[(turn as usize * 7919) % sites], &visitor));
     }
     begun.elapsed().as_secs_f64() * 1e6 / f64::from(BATCH)
 }
 
-fn host(site: usize) -> Host {
+/// One decision, from the host to the permit.
+pub fn one(set: &PolicySet, host: &Host, visitor: &Arc<Identity>) -> Admission {
+    let site = set.site_for_host(host).expect("it is there");
+    let path = CanonicalPath::parse(black_box("/loans/2026/renewals"), &site.switches).expect("a plain path");
+    let decision = decide(&Facts {
+        site,
+        method: &http::Method::GET,
+        path: &path,
+        visitor: Some(visitor),
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        now: UnixTime(1_790_000_000),
+    });
+    match decision {
+        Decision::Admit(admission) => admission,
+        other => panic!("somebody who is signed in is let in, not {other:?}"),
+    }
+}
+
+/// Where the site of this number answers.
+pub fn host(site: usize) -> Host {
     format!("site-{site}.bench.example").parse().expect("a host")
 }
 
@@ -69,7 +79,7 @@ fn client() -> ClientName {
     "main".parse().expect("a name")
 }
 
-fn visitor() -> Identity {
+pub fn visitor() -> Identity {
     let now = UnixTime(1_790_000_000);
     Identity {
         subject: Subject::Orcid("0000-0002-1825-0097".parse().expect("an iD")),
@@ -86,27 +96,31 @@ fn visitor() -> Identity {
     }
 }
 
-fn policies(sites: usize) -> PolicySet {
+pub fn policies(sites: usize) -> PolicySet {
+    let files: Vec<(PathBuf, String)> =
+        (0..sites).map(|site| (PathBuf::from(format!("{site}.toml")), text(site, "http://127.0.0.1:1"))).collect();
+    let (set, problems) = load_files(&files, &context());
+    set.unwrap_or_else(|| panic!("{problems:?}"))
+}
+
+/// What the policies need to know of the configuration.
+pub fn context() -> PolicyContext {
     let facts = ClientFacts {
         environment: Environment::Simulator,
         membership: Membership::Member,
         base_scope: Scope::openid(),
     };
-    let context = PolicyContext {
+    PolicyContext {
         sign_in_host: "gate.bench.example".parse().expect("a host"),
         clients: BTreeMap::from([(client(), facts)]),
         default_client: Some(client()),
-    };
-    let files: Vec<(PathBuf, String)> =
-        (0..sites).map(|site| (PathBuf::from(format!("{site}.toml")), text(site))).collect();
-    let (set, problems) = load_files(&files, &context);
-    set.unwrap_or_else(|| panic!("{problems:?}"))
+    }
 }
 
-fn text(site: usize) -> String {
-    let mut text = format!(
-        "[site]\nname = \"site-{site}\"\nhosts = [\"site-{site}.bench.example\"]\nupstream = \"http://127.0.0.1:1\"\n"
-    );
+/// The file of the site of this number; the last of its rules admits whoever is signed in.
+pub fn text(site: usize, upstream: &str) -> String {
+    let mut text =
+        format!("[site]\nname = \"site-{site}\"\nhosts = [\"site-{site}.bench.example\"]\nupstream = \"{upstream}\"\n");
     for rule in 1..RULES {
         text.push_str(&format!(
             "[[rule]]\nname = \"rule {rule}\"\npaths = [\"/part-{rule}/**\"]\naccess = \"signed-in\"\n"

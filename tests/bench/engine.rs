@@ -7,7 +7,7 @@ use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream;
 use pingora::proxy::{HttpProxy, ProxyHttp, Session};
 use pingora::server::configuration::ServerConf;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -30,6 +30,8 @@ impl ProxyHttp for Bare {
     async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> pingora::Result<Box<HttpPeer>> {
         let mut peer = HttpPeer::new(self.app, false, String::new());
         peer.options.idle_timeout = Some(Duration::from_secs(50));
+        // WebSockets pass, as at the gate.
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::standard();
         Ok(Box::new(peer))
     }
 }

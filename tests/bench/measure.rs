@@ -2,13 +2,17 @@
 //! shared and noisy, so nothing is compared that was not measured in alternation, and medians are reported.
 
 use crate::contenders::Contender;
-use crate::load::{Http, Load};
+use crate::load::{Http, Load, Workload};
 use crate::process;
 use serde::Serialize;
 use std::time::{Duration, Instant, SystemTime};
 
 /// After the load has started, before counting.
 const WARM_UP: Duration = Duration::from_millis(1500);
+/// After counting, before the load ends.
+const COOL_DOWN: Duration = Duration::from_millis(1000);
+/// In percent: the kernel's table changes while it is read, so that a few may not be seen in it.
+const LEAST_OPEN: usize = 99;
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -34,14 +38,23 @@ pub struct Turn {
 
 /// Loads `contender` for one turn. Every answer must have `status`.
 pub fn turn(contender: &Contender, http: Http, seconds: u64, status: u16) -> Turn {
-    let load = Load::start(contender, http, seconds + 3);
+    turn_of(contender, &Workload::browser(http), seconds, status)
+}
+
+/// The same with a workload of its own.
+pub fn turn_of(contender: &Contender, workload: &Workload, seconds: u64, status: u16) -> Turn {
+    let _idle = Load::idle(contender, workload);
+    let load = Load::start(contender, workload, WARM_UP + Duration::from_secs(seconds) + COOL_DOWN);
     std::thread::sleep(WARM_UP);
     let pid = contender.server.pid();
     let (since, start, before) = (Instant::now(), now(), process::cpu(pid));
     std::thread::sleep(Duration::from_secs(seconds));
     let (took, end, after) = (since.elapsed(), now(), process::cpu(pid));
+    let open = process::connections(contender.address);
     let memory = process::memory(pid);
     let seen = load.seen(start, end, status);
+    let wanted = workload.idle + workload.http.connections();
+    assert!(open * 100 >= wanted * LEAST_OPEN, "{}: {open} connections instead of {wanted}", contender.name);
     let requests = seen.requests as f64;
     Turn {
         cpu_us: (after - before).as_secs_f64() * 1e6 / requests,

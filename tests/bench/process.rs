@@ -50,7 +50,8 @@ impl Process {
             let ended = process.child.try_wait().expect("a child can be asked");
             let said = || fs::read_to_string(folder.join("stderr")).unwrap_or_default();
             assert!(ended.is_none() && Instant::now() < end, "{command:?} is not ready: {ended:?}\n{}", said());
-            std::thread::sleep(Duration::from_millis(10));
+            // Short: how long a start takes is measured by it.
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -121,6 +122,65 @@ pub fn memory(root: u32) -> u64 {
         line.split_whitespace().nth(1)?.parse().ok()
     };
     1024 * tree(root).into_iter().filter_map(proportional).sum::<u64>()
+}
+
+/// The most that was ever resident, in bytes, of this process alone.
+pub fn peak(pid: u32) -> u64 {
+    1024 * counted(pid, "status", "VmHWM:")
+}
+
+/// Bytes that the process has made a disk read: what the kernel had in memory does not count.
+pub fn read_from_disk(pid: u32) -> u64 {
+    counted(pid, "io", "read_bytes:")
+}
+
+/// Bytes that the process has had written to a disk.
+pub fn written_to_disk(pid: u32) -> u64 {
+    counted(pid, "io", "write_bytes:")
+}
+
+/// A number that stands in a file of /proc behind its name.
+fn counted(pid: u32, file: &str, name: &str) -> u64 {
+    let path = format!("/proc/{pid}/{file}");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{path} lacks {name}"));
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{path}: {line}"))
+}
+
+/// Waits until the process has nothing left to do: hardly any processor time in a whole second. What it was asked
+/// to do in its own time is done then.
+pub fn settle(root: u32) {
+    let end = Instant::now() + 3 * PATIENCE;
+    loop {
+        let before = cpu(root);
+        std::thread::sleep(Duration::from_secs(1));
+        if cpu(root) - before <= 2 * TICK {
+            return;
+        }
+        assert!(Instant::now() < end, "process {root} goes on and on");
+    }
+}
+
+/// The connections that a server at `address` (IPv4) has taken and not ended.
+pub fn connections(address: SocketAddr) -> usize {
+    const ESTABLISHED: &str = "01";
+    let SocketAddr::V4(address) = address else { panic!("{address}: everything is on 127.0.0.1") };
+    let here = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux has /proc");
+    let is_one = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().take(10).collect();
+        // A connection that waits to be accepted belongs to nobody yet: its inode is 0.
+        fields.len() == 10 && fields[1] == here && fields[3] == ESTABLISHED && fields[9] != "0"
+    };
+    table.lines().filter(is_one).count()
+}
+
+/// How many files this process and those it starts may hold open.
+pub fn open_files() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").expect("Linux has /proc");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit of open files");
+    let soft = line.split_whitespace().next().unwrap_or_default();
+    if soft == "unlimited" { usize::MAX } else { soft.parse().expect("the limit is a number") }
 }
 
 /// The address under `/listeners/NAME` of a ready line.

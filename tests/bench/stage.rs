@@ -1,8 +1,12 @@
 //! [`Stage`]: what every measurement stands on: a folder, a certificate, the app, and the simulated ORCID.
 
 use crate::campus::browser::{Browser, Network};
+use crate::campus::http::{Line, full};
 use crate::campus::temp::{self, Authority};
 use crate::process::{Process, listener, lychgate, role};
+use http::{Request, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +22,15 @@ pub struct Stage {
     pub authority: Authority,
     pub app: SocketAddr,
     pub issuer: String,
-    _simulator: Process,
+    pub simulator: Process,
+    control: Control,
     _upstream: Process,
+}
+
+/// Where the simulator says what it was asked, and the token that opens it.
+struct Control {
+    address: SocketAddr,
+    token: String,
 }
 
 impl Stage {
@@ -41,11 +52,13 @@ impl Stage {
              onward_origins = [\"https://*.bench.example\"]\n"
         );
         temp::write(folder.path(), "clients.toml", clients);
-        let wanted =
-            ["simulator", "--listen", "127.0.0.1:0", "--clients", "clients.toml", "--ready-json", "--log", "warn"];
-        let (simulator, ready) = Process::announced(lychgate(folder.path(), &wanted), &place("simulator"));
-        let issuer = ready["urls"]["simulator"].as_str().expect("a text").to_owned();
-        Self { folder, authority, app, issuer, _simulator: simulator, _upstream: upstream }
+        let mut command = lychgate(folder.path(), &["simulator", "--clients", "clients.toml"]);
+        command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--ready-json", "--log", "warn"]);
+        let (simulator, ready) = Process::announced(command, &place("simulator"));
+        let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("missing in {ready}")).to_owned();
+        let issuer = text(&ready["urls"]["simulator"]);
+        let control = Control { address: listener(&ready, "control"), token: text(&ready["control_token"]) };
+        Self { folder, authority, app, issuer, simulator, control, _upstream: upstream }
     }
 
     pub fn path(&self) -> &Path {
@@ -57,6 +70,20 @@ impl Stage {
         let folder = self.path().join(name);
         std::fs::create_dir_all(&folder).expect("the folder of a run is writable");
         folder
+    }
+
+    /// How often the simulator's `endpoint` was asked so far.
+    pub async fn asked(&self, endpoint: &str) -> u64 {
+        let Control { address, token } = &self.control;
+        let mut request = Request::new(full(""));
+        *request.uri_mut() = format!("http://{address}/calls").parse().expect("an address");
+        let bearer = format!("Bearer {token}").parse().expect("the token is printable");
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        let line = Line::plain(*address).await.expect("the simulator listens");
+        let answer = line.send(request).await.expect("the simulator answers");
+        let body = answer.into_body().collect().await.expect("the answer ends").to_bytes();
+        let calls: Value = serde_json::from_slice(&body).expect("it is JSON");
+        calls["counts"][endpoint].as_u64().unwrap_or_else(|| panic!("no count of {endpoint} in {calls}"))
     }
 
     /// A browser to whom every host of the benchmark is at `address`.

@@ -1,6 +1,7 @@
 //! The app behind every contender: one thread that answers at once, and sends and takes
-//! bodies of any length. Runs in a process of its own.
+//! bodies of any length, and back what comes over a WebSocket. Runs in a process of its own.
 
+use super::echo;
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
@@ -33,7 +34,9 @@ pub fn run() {
             let _ = tcp.set_nodelay(true);
             tokio::task::spawn_local(async move {
                 let service = hyper::service::service_fn(answer);
-                let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tcp), service);
+                let serving = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(tcp), service)
+                    .with_upgrades();
                 // Errors here are connections that a contender cut.
                 let _ = serving.await;
             });
@@ -43,6 +46,9 @@ pub fn run() {
 
 async fn answer(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
+    if path == echo::PATH {
+        return Ok(echo::accept(request).map(|()| whole(b"")));
+    }
     let mut answer = Response::new(whole(b""));
     if path == "/auth" {
         *answer.status_mut() = StatusCode::NO_CONTENT;

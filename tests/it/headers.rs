@@ -154,6 +154,31 @@ async fn t08_t09_t17_a_client_says_nothing_about_who_it_is_on_any_route() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_3_people_who_share_a_connection_are_told_apart() {
+    // As behind a proxy of somebody else's, which lends one connection to whoever comes.
+    let campus = Campus::open().await;
+    let (one, first) = signed_in(&campus).await;
+    let (other, second) = (campus.browser(), people::from_afar());
+    campus.sign_in(&other, &format!("{LIBRARY}/loans"), &second).await.assert_status(200);
+    let guest = campus.browser();
+    let (first, second) = (first.orcid.as_str().to_owned(), second.orcid.as_str().to_owned());
+    for speaks in [Speaks::OnlyHttp1, Speaks::OnlyHttp2] {
+        let shared = one.speaking(speaks).connect(LIBRARY).await;
+        for (browser, id) in
+            [(&one, Some(&first)), (&other, Some(&second)), (&guest, None), (&one, Some(&first)), (&guest, None)]
+        {
+            let answer = browser.get(&format!("{LIBRARY}/catalogue/x")).over(&shared).send().await;
+            answer.assert_status(200);
+            let seen = campus.library().last_request();
+            let told: Vec<&str> = seen.all("x-orcid-id");
+            assert_eq!(told, id.map(String::as_str).into_iter().collect::<Vec<_>>(), "{speaks:?}");
+            assert_eq!(seen.header("remote-user"), id.map(String::as_str), "{speaks:?}");
+        }
+    }
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t10_a_name_configured_in_odd_case_arrives_once_and_is_ours() {
     let strict = READING_ROOM.replace("reading", "stacks").replace("optional", "signed-in");
     let campus = Campus::build().site("stacks", &strict).open().await;

@@ -3,12 +3,13 @@
 use super::{Contender, ENGINE};
 use crate::process::{Process, listener, role};
 use crate::stage::Stage;
+use std::path::Path;
 use std::sync::Arc;
 
-pub fn start(stage: &Stage, cookie: Option<String>, cores: usize) -> Contender {
+pub fn start(stage: &Stage, folder: &Path, cookie: Option<String>, cores: usize) -> Contender {
     let certificate = stage.path().display().to_string();
     let command = role(&["engine", &stage.app.to_string(), &certificate, &cores.to_string()]);
-    let (process, ready) = Process::announced(command, &stage.subfolder(&format!("engine-{cores}")));
+    let (process, ready) = Process::announced(command, folder);
     Contender {
         name: ENGINE,
         address: listener(&ready, "gate"),

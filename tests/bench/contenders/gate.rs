@@ -1,14 +1,19 @@
 //! The gate itself, as a sysadmin runs it: three sites before the one app, somebody signed in at all of them.
 
 use super::{ASSERTED, Contender, PUBLIC, SIGNED_IN, cookie_header};
+use crate::campus::browser::Browser;
 use crate::campus::{people, temp};
+use crate::decisions;
 use crate::process::{Process, listener, lychgate};
 use crate::stage::{CLIENT, CLIENT_SECRET, Stage};
 use lychgate::domain::{SystemChance, SystemClock};
 use lychgate::vault;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+
+/// The name of the configuration in a gate's folder.
+pub const GATE_FILE: &str = "lychgate.toml";
 
 const CONFIGURATION: &str = r#"
 [gate]
@@ -99,6 +104,9 @@ impl Log {
     }
 }
 
+/// A site before the app: its name (and the first label of its host), who may enter, and its hand-off.
+pub type Site = (&'static str, &'static str, &'static str);
+
 /// A running gate with somebody signed in.
 pub struct Gate {
     server: Arc<Process>,
@@ -107,23 +115,22 @@ pub struct Gate {
     cookies: [String; 3],
 }
 
-const SITES: [(&str, &str, &str); 3] = [
+const SITES: [Site; 3] = [
     ("public", "public", ""),
     ("signed-in", "signed-in", ""),
     ("asserted", "signed-in", "[hand-off]\nassertion = {}\n"),
 ];
 
-/// Writes the configuration of a gate and returns its file.
-fn write(stage: &Stage, folder: &Path, cores: usize, log: Log) -> PathBuf {
-    let site = |name: &str, access: &str, hand_off: &str| {
+/// Writes the policies of `sites`.
+pub fn write_sites(stage: &Stage, folder: &Path, sites: &[Site]) {
+    for (name, access, hand_off) in sites {
         let text = SITE.replace("{name}", name).replace("{access}", access).replace("{hand_off}", hand_off);
-        let text = text.replace("{app}", &stage.app.to_string());
-        // Nobody is asked on a public site, so its cases differ.
-        temp::write(folder, &format!("policies/{name}.toml"), text);
-    };
-    for (name, access, hand_off) in SITES {
-        site(name, access, hand_off);
+        temp::write(folder, &format!("policies/{name}.toml"), text.replace("{app}", &stage.app.to_string()));
     }
+}
+
+/// Writes what a gate needs besides policies: the configuration [`GATE_FILE`], and its keys.
+pub fn configure(stage: &Stage, folder: &Path, cores: usize, log: Log) {
     if !folder.join("keys").exists() {
         vault::generate_key_file(&folder.join("keys"), &SystemClock, &SystemChance::default()).expect("keys");
     }
@@ -134,28 +141,58 @@ fn write(stage: &Stage, folder: &Path, cores: usize, log: Log) -> PathBuf {
         .replace("{client}", CLIENT)
         .replace("{secret}", CLIENT_SECRET)
         .replace("{issuer}", &stage.issuer);
-    temp::write(folder, "lychgate.toml", text)
+    temp::write(folder, GATE_FILE, text);
+}
+
+/// Starts the gate that is configured in `folder`, and waits until it accepts.
+pub fn serve(folder: &Path) -> (Process, SocketAddr) {
+    let command = lychgate(folder, &["serve", "--config", GATE_FILE, "--ready-json"]);
+    let (process, ready) = Process::announced(command, folder);
+    (process, listener(&ready, "gate"))
+}
+
+/// Signs somebody in at `url`; returns the cookie that their browser shows there from now on.
+async fn sign_in(browser: &Browser, url: &str) -> String {
+    let there = people::arrive(browser.open(url).await, &people::ordinary()).await;
+    there.assert_status(200).assert_says("Seven.");
+    cookie_header(browser, url)
 }
 
 impl Gate {
     pub async fn open(stage: &Stage, cores: usize, log: Log) -> Self {
         let folder = stage.subfolder(&format!("gate-{cores}-{}", log.level()));
-        write(stage, &folder, cores, log);
-        let command = lychgate(&folder, &["serve", "--config", "lychgate.toml", "--ready-json"]);
-        let (process, ready) = Process::announced(command, &folder);
-        let address = listener(&ready, "gate");
+        Self::open_in(stage, &folder, cores, log).await
+    }
+
+    /// One with a folder of its own, and so with a vault of its own.
+    pub async fn open_in(stage: &Stage, folder: &Path, cores: usize, log: Log) -> Self {
+        write_sites(stage, folder, &SITES);
+        configure(stage, folder, cores, log);
+        let (process, address) = serve(folder);
         let browser = stage.browser(address);
         let mut cookies = Vec::new();
         for (name, access, _) in SITES {
             // A public site asks nobody: the session is the one of the site that does.
             let host = if access == "public" { "signed-in" } else { name };
-            let url = format!("https://{host}.bench.example/loans");
-            let there = people::arrive(browser.open(&url).await, &people::ordinary()).await;
-            there.assert_status(200).assert_says("Seven.");
-            cookies.push(cookie_header(&browser, &url));
+            cookies.push(sign_in(&browser, &format!("https://{host}.bench.example/loans")).await);
         }
         let cookies = cookies.try_into().unwrap_or_else(|_| unreachable!("one for each site"));
         Self { server: Arc::new(process), address, cookies }
+    }
+
+    /// A gate with so many sites of twenty rules each (those of `decisions`); somebody is signed in at the one in the
+    /// middle, where the last rule decides.
+    pub async fn among(stage: &Stage, sites: usize) -> Contender {
+        let folder = stage.subfolder(&format!("gate-of-{sites}"));
+        let app = format!("http://{}", stage.app);
+        for site in 0..sites {
+            temp::write(&folder, &format!("policies/{site:04}.toml"), decisions::text(site, &app));
+        }
+        configure(stage, &folder, 2, Log::Warnings);
+        let (server, address) = serve(&folder);
+        let url = format!("https://{}/loans", decisions::host(sites / 2));
+        let cookie = sign_in(&stage.browser(address), &url).await;
+        Contender { name: SIGNED_IN, server: Arc::new(server), address, url, cookie: Some(cookie) }
     }
 
     pub fn contenders(&self) -> [Contender; 3] {

@@ -3,10 +3,10 @@
 
 mod apache;
 mod engine;
-mod gate;
+pub mod gate;
 mod nginx;
 
-pub use gate::{Gate, Log};
+pub use gate::{GATE_FILE, Gate, Log, configure};
 
 use engine::start as engine;
 use nginx::start as nginx;
@@ -44,10 +44,10 @@ pub async fn all(stage: &Stage) -> Vec<Contender> {
     let [_, logged, _] = Gate::open(stage, 2, Log::Requests).await.contenders();
     let logged = Contender { name: LOGGED, ..logged };
     let cookie = signed_in.cookie.clone();
-    let [forwarding, subrequest] = nginx(stage, cookie.as_deref());
+    let [forwarding, subrequest] = nginx(stage, &stage.subfolder("nginx"), cookie.as_deref(), 2);
     vec![
         forwarding,
-        engine(stage, cookie, 2),
+        engine(stage, &stage.subfolder("engine"), cookie, 2),
         public,
         signed_in,
         asserted,
@@ -59,10 +59,30 @@ pub async fn all(stage: &Stage) -> Vec<Contender> {
 
 /// nginx, the bare engine, and the gate with somebody signed in.
 pub async fn few(stage: &Stage) -> Vec<Contender> {
-    let [_, signed_in, _] = Gate::open(stage, 2, Log::Warnings).await.contenders();
+    few_of(stage, "few", 2).await
+}
+
+/// The same, each in a process of its own again, with so many threads; `name` is that of their folder.
+pub async fn few_of(stage: &Stage, name: &str, cores: usize) -> Vec<Contender> {
+    let folder = |of: &str| stage.subfolder(&format!("{name}/{of}"));
+    let [_, signed_in, _] = Gate::open_in(stage, &folder("gate"), cores, Log::Warnings).await.contenders();
     let cookie = signed_in.cookie.clone();
-    let [forwarding, _] = nginx(stage, cookie.as_deref());
-    vec![forwarding, engine(stage, cookie, 2), signed_in]
+    let [forwarding, _] = nginx(stage, &folder("nginx"), cookie.as_deref(), cores);
+    vec![forwarding, engine(stage, &folder("engine"), cookie, cores), signed_in]
+}
+
+/// For each number of sites, the bare engine (always the same one, which knows of no sites) and a gate with so many,
+/// where somebody is signed in at the one in the middle.
+pub async fn among(stage: &Stage, sites: &[usize]) -> Vec<Vec<Contender>> {
+    let mut all = Vec::new();
+    let mut bare: Option<Contender> = None;
+    for &sites in sites {
+        let signed_in = Gate::among(stage, sites).await;
+        let start = || engine(stage, &stage.subfolder("engine"), signed_in.cookie.clone(), 2);
+        let bare = bare.get_or_insert_with(start).clone();
+        all.push(vec![bare, signed_in]);
+    }
+    all
 }
 
 /// What a browser would send to `url`, as one field.

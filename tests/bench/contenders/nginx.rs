@@ -3,12 +3,13 @@
 use super::{Contender, NGINX, SUBREQUEST};
 use crate::process::{Process, free_port};
 use crate::stage::Stage;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 /// As Debian sets it up, but for the log of requests, which is left out: the hardest to compare with.
 const CONFIGURATION: &str = r#"
-worker_processes 2;
+worker_processes {workers};
 worker_rlimit_nofile 32768;
 daemon off;
 pid {folder}/nginx.pid;
@@ -32,6 +33,7 @@ http {
     server {
         listen 127.0.0.1:{port} ssl http2 backlog=1024;
         server_name nginx.bench.example subrequest.bench.example;
+        ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         proxy_http_version 1.1;
@@ -55,19 +57,19 @@ http {
 }
 "#;
 
-pub fn start(stage: &Stage, cookie: Option<&str>) -> [Contender; 2] {
+pub fn start(stage: &Stage, folder: &Path, cookie: Option<&str>, workers: usize) -> [Contender; 2] {
     let address = free_port();
-    let folder = stage.subfolder("nginx");
     let text = CONFIGURATION
+        .replace("{workers}", &workers.to_string())
         .replace("{folder}", &folder.display().to_string())
         .replace("{app}", &stage.app.to_string())
         .replace("{port}", &address.port().to_string())
         .replace("{certificate}", &stage.path().join("leaf.pem").display().to_string())
         .replace("{key}", &stage.path().join("leaf.key").display().to_string());
-    let file = crate::campus::temp::write(&folder, "nginx.conf", text);
+    let file = crate::campus::temp::write(folder, "nginx.conf", text);
     let mut command = Command::new("nginx");
-    command.arg("-c").arg(file).arg("-p").arg(&folder);
-    let server = Arc::new(Process::start(command, &folder, address));
+    command.arg("-c").arg(file).arg("-p").arg(folder);
+    let server = Arc::new(Process::start(command, folder, address));
     let contender = |name, path: &str| Contender {
         name,
         server: server.clone(),
