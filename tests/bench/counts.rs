@@ -8,6 +8,7 @@
 use crate::campus::temp;
 use crate::decisions;
 use crate::load::BROWSER;
+use crate::machine::Machine;
 use crate::process::role;
 use crate::report::{Figure, Table};
 use clap::ValueEnum;
@@ -33,7 +34,8 @@ use std::time::Duration;
 
 /// How often a step is taken in the two runs.
 const TIMES: [u64; 2] = [2_000, 12_000];
-/// How far a count may lie above the recorded one, with the compiler that recorded it, and with another.
+/// How far a count may lie above the recorded one, with the compiler and the kind of processor that recorded it, and with
+/// others: ring and the C library choose their code by the processor.
 const TOLERANCE: [f64; 2] = [0.05, 0.25];
 const RECORDED: &str = "tests/bench/counts.toml";
 
@@ -78,6 +80,7 @@ impl Step {
 #[derive(Serialize, Deserialize)]
 struct Recorded {
     rustc: String,
+    processor: String,
     instructions: BTreeMap<String, u64>,
 }
 
@@ -93,11 +96,11 @@ pub struct Wish {
 }
 
 pub fn run(wish: Wish) -> (Vec<Table>, ExitCode) {
-    let rustc = crate::machine::Machine::look().rustc;
+    let Machine { rustc, processor, .. } = Machine::look();
     let found: BTreeMap<String, u64> = Step::value_variants().iter().map(|step| (step.name(), count(*step))).collect();
     let known = fs::read_to_string(RECORDED).ok().map(|text| toml::from_str(&text));
     let known: Option<Recorded> = known.map(|read| read.unwrap_or_else(|error| panic!("{RECORDED}: {error}")));
-    let same = known.as_ref().is_some_and(|known| known.rustc == rustc);
+    let same = known.as_ref().is_some_and(|known| known.rustc == rustc && known.processor == processor);
     let tolerance = if same { TOLERANCE[0] } else { TOLERANCE[1] };
     let mut table =
         Table::new("Instructions of one step", "bash tests/bench/run counts", &["", "instructions", "÷ recorded"]);
@@ -120,12 +123,12 @@ pub fn run(wish: Wish) -> (Vec<Table>, ExitCode) {
         }
     }
     table.note(format!(
-        "Tolerance: {:.0} % above the recorded count with the same compiler, {:.0} % with another.",
+        "Tolerance: {:.0} % above the recorded count with the same compiler and processor, {:.0} % with others.",
         TOLERANCE[0] * 100.0,
         TOLERANCE[1] * 100.0
     ));
     if wish.record {
-        let text = toml::to_string(&Recorded { rustc, instructions: found }).expect("a plain table");
+        let text = toml::to_string(&Recorded { rustc, processor, instructions: found }).expect("a plain table");
         fs::write(RECORDED, format!("# Written by `bash tests/bench/run counts --record`.\n{text}"))
             .expect("the tree is writable");
     }
