@@ -72,7 +72,7 @@ pub struct Gate {
 
 /// Sessions kept in memory; the rest is read from the store when asked for. Half of them stay for certain: the 100,000
 /// of `design.md` §7, and what it takes for those to fit however chance spreads them over the shards.
-const WARM_SESSIONS: u64 = 224_000;
+pub const WARM_SESSIONS: u64 = 224_000;
 
 /// Threads of the background runtime: it waits on disks and on ORCID, it does not compute.
 const BACKGROUND_THREADS: usize = 2;

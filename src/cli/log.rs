@@ -1,5 +1,5 @@
 //! Logs go to stderr: readable lines or JSON. The engine speaks the `log` crate and is bridged. Lines are made where
-//! something happens and written by a thread of their own, so that no request waits for a write.
+//! something happens and written by a thread of their own: a request waits for it only behind very many others.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! [`HandOff`]: how the verified identity reaches an app, as headers made from templates. Compiled from
-//! `[hand-off]`; `proxy::headers` writes what [`HandOff::values`] returns, and only that.
+//! `[hand-off]`; `proxy::introduction` takes what [`HandOff::values`] returns, and only that.
 
 use super::encoding::{Encoding, tame};
 use crate::domain::Identity;

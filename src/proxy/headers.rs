@@ -1,5 +1,5 @@
 //! The one writer of identity (invariant 3). Drops every reserved name from what a client sent, then
-//! writes what the [`Admission`] vouches for; the same function serves guests, who get only the drop.
+//! writes the [`Introduction`], which is made from an admission alone; the same function serves guests, who get only the drop.
 
 use super::introduction::Introduction;
 use super::visit;

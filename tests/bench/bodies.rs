@@ -1,7 +1,7 @@
 //! A hundred megabytes down and up, by curl: how fast, at what cost, and how much memory the server has then.
 
 use crate::contenders::{self, Contender, ENGINE, SIGNED_IN};
-use crate::measure::{Effort, middle, rounds};
+use crate::measure::{Effort, middle, ratio_of, rounds, turns_of};
 use crate::process;
 use crate::report::{Figure, Table};
 use crate::stage::Stage;
@@ -46,10 +46,8 @@ fn table(contenders: &[Contender], way: Way, file: &Path, effort: &Effort) -> Ta
     let command = format!("bash tests/bench/run bodies --rounds {}", effort.rounds);
     let columns = ["", "MiB/s", "÷ engine", "CPU", "memory"];
     let mut table = Table::new(way.title, &command, &columns);
-    let of = |name: &str| contenders.iter().position(|contender| contender.name == name).map_or(&[][..], |at| &all[at]);
-    let ratio = |turns: &[Turn], than: &[Turn]| {
-        middle(turns.iter().zip(than).map(|(turn, than)| turn.mib_per_second / than.mib_per_second).collect())
-    };
+    let of = |name: &str| turns_of(contenders, &all, name);
+    let ratio = |turns: &[Turn], than: &[Turn]| ratio_of(turns, than, |turn| turn.mib_per_second);
     for (contender, turns) in contenders.iter().zip(&all) {
         let of_all = |pick: fn(&Turn) -> f64| middle(turns.iter().map(pick).collect());
         table.row(

@@ -2,7 +2,7 @@
 
 use crate::campus::http::client_config;
 use crate::contenders::{self, Contender, ENGINE, NGINX, SIGNED_IN};
-use crate::measure::{Effort, middle, rounds};
+use crate::measure::{Effort, middle, ratio_of, rounds, turns_of};
 use crate::process;
 use crate::report::{Figure, Table, verdict};
 use crate::stage::Stage;
@@ -35,10 +35,8 @@ fn table(stage: &Stage, contenders: &[Contender], resumes: bool, effort: &Effort
     let command = format!("bash tests/bench/run connections --rounds {} --seconds {}", effort.rounds, effort.seconds);
     let title = if resumes { "A new connection, resumed" } else { "A new connection, with a whole handshake" };
     let mut table = Table::new(title, &command, &["", "CPU a connection", "÷ nginx", "connections/s"]);
-    let of = |name: &str| contenders.iter().position(|contender| contender.name == name).map_or(&[][..], |at| &all[at]);
-    let ratio = |turns: &[Turn], than: &[Turn]| {
-        middle(turns.iter().zip(than).map(|(turn, than)| turn.cpu_us / than.cpu_us).collect())
-    };
+    let of = |name: &str| turns_of(contenders, &all, name);
+    let ratio = |turns: &[Turn], than: &[Turn]| ratio_of(turns, than, |turn| turn.cpu_us);
     for (contender, turns) in contenders.iter().zip(&all) {
         table.row(
             contender.name,

@@ -84,6 +84,24 @@ struct Recorded {
     instructions: BTreeMap<String, u64>,
 }
 
+impl Recorded {
+    /// What was recorded; `None` if nothing was.
+    fn read() -> Option<Self> {
+        let text = fs::read_to_string(RECORDED).ok()?;
+        Some(toml::from_str(&text).unwrap_or_else(|error| panic!("{RECORDED}: {error}")))
+    }
+
+    fn write(&self) {
+        let text = toml::to_string(self).expect("a plain table");
+        let text = format!("# Written by `bash tests/bench/run counts --record`.\n{text}");
+        fs::write(RECORDED, text).expect("the tree is writable");
+    }
+
+    fn of(&self, step: Step) -> f64 {
+        self.instructions[&step.name()] as f64
+    }
+}
+
 /// What to do with the counts besides showing them.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Wish {
@@ -95,52 +113,49 @@ pub struct Wish {
     record: bool,
 }
 
+/// Counts every step and shows it beside what was recorded; carries out `wish`.
 pub fn run(wish: Wish) -> (Vec<Table>, ExitCode) {
     let Machine { rustc, processor, .. } = Machine::look();
-    let found: BTreeMap<String, u64> = Step::value_variants().iter().map(|step| (step.name(), count(*step))).collect();
-    let known = fs::read_to_string(RECORDED).ok().map(|text| toml::from_str(&text));
-    let known: Option<Recorded> = known.map(|read| read.unwrap_or_else(|error| panic!("{RECORDED}: {error}")));
-    let same = known.as_ref().is_some_and(|known| known.rustc == rustc && known.processor == processor);
+    let instructions = Step::value_variants().iter().map(|step| (step.name(), count(*step))).collect();
+    let found = Recorded { rustc, processor, instructions };
+    let known = Recorded::read();
+    let same = known.as_ref().is_some_and(|known| known.rustc == found.rustc && known.processor == found.processor);
     let tolerance = if same { TOLERANCE[0] } else { TOLERANCE[1] };
-    let mut table =
-        Table::new("Instructions of one step", "bash tests/bench/run counts", &["", "instructions", "÷ recorded"]);
-    let copy = found[&Step::Copy.name()];
-    let mut dearer = Vec::new();
+    let before = |step: Step| known.as_ref().and_then(|known| known.instructions.get(&step.name())).copied();
+    let table = table(&found, before);
+    // A step without a record is a failure, too.
+    let is_dearer = |step: Step| before(step).is_none_or(|before| found.of(step) > before as f64 * (1.0 + tolerance));
+    let shown = Step::value_variants().iter().copied().filter(|step| step.title().is_some());
+    let dearer: Vec<String> = shown.filter(|step| is_dearer(*step)).map(Step::name).collect();
+    if wish.record {
+        found.write();
+    }
+    if !wish.check || dearer.is_empty() {
+        return (vec![table], ExitCode::SUCCESS);
+    }
+    crate::aside(format_args!(
+        "dearer than recorded by more than {:.0} %: {}. If it is worth it, `bash tests/bench/run counts --record`.",
+        tolerance * 100.0,
+        dearer.join(", ")
+    ));
+    (vec![table], ExitCode::FAILURE)
+}
+
+fn table(found: &Recorded, before: impl Fn(Step) -> Option<u64>) -> Table {
+    let columns = ["", "instructions", "÷ recorded"];
+    let mut table = Table::new("Instructions of one step", "bash tests/bench/run counts", &columns);
     for step in Step::value_variants() {
         let Some(title) = step.title() else { continue };
-        let instructions = found[&step.name()];
-        let own = if matches!(step, Step::Introduction | Step::Headers) {
-            instructions.saturating_sub(copy)
-        } else {
-            instructions
-        };
-        let before = known.as_ref().and_then(|known| known.instructions.get(&step.name()));
-        let ratio = before.map_or(f64::NAN, |before| instructions as f64 / *before as f64);
-        table.row(title, vec![Figure::new(own as f64, 0, ""), Figure::ratio(ratio)]);
-        // A step without a record is a failure, too.
-        if before.is_none_or(|before| instructions as f64 > *before as f64 * (1.0 + tolerance)) {
-            dearer.push(step.name());
-        }
+        let all = found.of(*step);
+        let own = if matches!(step, Step::Introduction | Step::Headers) { all - found.of(Step::Copy) } else { all };
+        let ratio = before(*step).map_or(f64::NAN, |before| all / before as f64);
+        table.row(title, vec![Figure::new(own, 0, ""), Figure::ratio(ratio)]);
     }
+    let [same, other] = TOLERANCE.map(|tolerance| tolerance * 100.0);
     table.note(format!(
-        "Tolerance: {:.0} % above the recorded count with the same compiler and processor, {:.0} % with others.",
-        TOLERANCE[0] * 100.0,
-        TOLERANCE[1] * 100.0
+        "Tolerance: {same:.0} % above the recorded count with the same compiler and processor, {other:.0} % with others."
     ));
-    if wish.record {
-        let text = toml::to_string(&Recorded { rustc, processor, instructions: found }).expect("a plain table");
-        fs::write(RECORDED, format!("# Written by `bash tests/bench/run counts --record`.\n{text}"))
-            .expect("the tree is writable");
-    }
-    let failed = wish.check && !dearer.is_empty();
-    if failed {
-        crate::aside(format_args!(
-            "dearer than recorded by more than {:.0} %: {}. If it is worth it, `bash tests/bench/run counts --record`.",
-            tolerance * 100.0,
-            dearer.join(", ")
-        ));
-    }
-    (vec![table], if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    table
 }
 
 /// Instructions for one time.

@@ -85,7 +85,17 @@ pub fn median(turns: &[Turn]) -> Turn {
 
 /// The median over rounds of how the processor time of two compares within one round.
 pub fn ratio(turns: &[Turn], than: &[Turn]) -> f64 {
-    middle(turns.iter().zip(than).map(|(turn, than)| turn.cpu_us / than.cpu_us).collect())
+    ratio_of(turns, than, |turn| turn.cpu_us)
+}
+
+/// The same of any figure.
+pub fn ratio_of<T>(turns: &[T], than: &[T], pick: fn(&T) -> f64) -> f64 {
+    middle(turns.iter().zip(than).map(|(turn, than)| pick(turn) / pick(than)).collect())
+}
+
+/// The turns of the contender called `name`, as [`rounds`] returned them all; none if it does not take part.
+pub fn turns_of<'a, T>(contenders: &[Contender], all: &'a [Vec<T>], name: &str) -> &'a [T] {
+    contenders.iter().position(|contender| contender.name == name).map_or(&[], |at| &all[at])
 }
 
 /// The median; the lower one of two.

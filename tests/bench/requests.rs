@@ -2,7 +2,7 @@
 
 use crate::contenders::{self, APACHE, ASSERTED, Contender, ENGINE, NGINX, SIGNED_IN, SUBREQUEST};
 use crate::load::Http;
-use crate::measure::{Effort, median, ratio, rounds, turn};
+use crate::measure::{Effort, median, ratio, rounds, turn, turns_of};
 use crate::report::{Figure, Table, verdict};
 use crate::stage::Stage;
 
@@ -17,7 +17,7 @@ fn table(contenders: &[Contender], http: Http, effort: &Effort) -> Table {
     let command = format!("bash tests/bench/run requests --rounds {} --seconds {}", effort.rounds, effort.seconds);
     let columns = ["", "CPU a request", "÷ nginx", "÷ engine", "requests/s", "p50", "p99", "memory"];
     let mut table = Table::new(&format!("A request over {}", http.name()), &command, &columns);
-    let of = |name: &str| contenders.iter().position(|contender| contender.name == name).map_or(&[][..], |at| &all[at]);
+    let of = |name: &str| turns_of(contenders, &all, name);
     for (contender, turns) in contenders.iter().zip(&all) {
         let middle = median(turns);
         table.row(

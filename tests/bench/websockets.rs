@@ -5,7 +5,7 @@
 use crate::campus::http::{PATIENCE, client_config, connect_tls};
 use crate::contenders::{self, Contender, ENGINE, NGINX};
 use crate::echo;
-use crate::measure::{Effort, middle, rounds};
+use crate::measure::{Effort, middle, ratio_of, rounds, turns_of};
 use crate::process;
 use crate::report::{Figure, Table};
 use crate::stage::Stage;
@@ -61,10 +61,8 @@ fn table(contenders: &[Contender], config: &Arc<ClientConfig>, size: Size, effor
     });
     let command = format!("bash tests/bench/run websockets --rounds {} --seconds {}", effort.rounds, effort.seconds);
     let mut table = Table::new(size.title, &command, &["", "CPU a message", "÷ nginx", "÷ engine", "messages/s"]);
-    let of = |name: &str| contenders.iter().position(|contender| contender.name == name).map_or(&[][..], |at| &all[at]);
-    let ratio = |turns: &[Turn], than: &[Turn]| {
-        middle(turns.iter().zip(than).map(|(turn, than)| turn.cpu_us / than.cpu_us).collect())
-    };
+    let of = |name: &str| turns_of(contenders, &all, name);
+    let ratio = |turns: &[Turn], than: &[Turn]| ratio_of(turns, than, |turn| turn.cpu_us);
     for (contender, turns) in contenders.iter().zip(&all) {
         table.row(
             contender.name,

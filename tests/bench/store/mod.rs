@@ -129,7 +129,7 @@ impl Place {
             idle: Duration::from_secs(8 * 3600),
             absolute: Duration::from_secs(24 * 3600),
             // `app` keeps this number to itself.
-            warm_sessions: 224_000,
+            warm_sessions: lychgate::app::WARM_SESSIONS,
         };
         let opened = Vault::open(settings, Arc::new(SystemClock), Arc::new(SystemChance::default()));
         opened.unwrap_or_else(|fault| panic!("the vault does not open: {fault}"))

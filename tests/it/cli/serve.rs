@@ -161,6 +161,25 @@ fn a_certificate_with_another_key_stops_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_loses_no_line_of_the_log() {
+    const REQUESTS: usize = 300;
+    let app = LegacyApp::start().await;
+    let house = House::with(&app);
+    let mut gate = house.serve(&["--set", "log.level=info"]);
+    let ready = gate.ready();
+    let browser = house.browser(&ready);
+    for _ in 0..REQUESTS {
+        browser.get(FRONT).send().await.assert_status(200);
+    }
+    let ended = gate.stop();
+    ended.assert_code(0);
+    let lines = ended.stderr.lines().filter(|line| line.contains(" access: ")).count();
+    assert_eq!(lines, REQUESTS, "{}", ended.stderr);
+    assert!(ended.stderr.contains("stopping"), "{}", ended.stderr);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn term_lets_requests_under_way_finish_and_turns_new_visitors_away() {
     let app = LegacyApp::start().await;
     let house = House::with(&app);
