@@ -1,6 +1,7 @@
 //! One accepted TLS connection: what is known about it, and the stream wrapper that carries that
 //! knowledge through the engine. `door` makes them, `visit` reads them.
 
+use super::coalesced::Coalesced;
 use super::introduction::Introduction;
 use crate::domain::Host;
 use crate::policy::Admission;
@@ -22,7 +23,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::Notify;
 
 /// What the gate knows about a connection once its handshake is done.
@@ -135,7 +136,7 @@ impl Connection {
 /// The TLS stream as the engine sees it. Over HTTP/1.1 it replaces what the engine would write before
 /// a head was accepted (its own bare 400 with a banner) by the gate's page.
 pub(super) struct GateStream<S> {
-    inner: S,
+    inner: Coalesced<S>,
     connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
     bad_request: Bytes,
@@ -160,6 +161,7 @@ impl<S> GateStream<S> {
         let header = Box::new(ResponseHeader::build(200, None)?);
         let digest = Arc::new(ProxyDigest::new(header, Some(Box::new(connection.clone()))));
         let most = head_limit.saturating_add(ENGINE_BUFFER);
+        let inner = Coalesced::new(inner, !connection.is_h2);
         Ok(Self { inner, connection, digest, bad_request, replaced: None, seen: 0, most, blanks: None })
     }
 
@@ -199,7 +201,7 @@ impl<S> fmt::Debug for GateStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for GateStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GateStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
@@ -276,35 +278,37 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GateStream<S> {
 }
 
 #[async_trait]
-impl<S: Shutdown + Send> Shutdown for GateStream<S> {
+impl<S: AsyncWrite + Shutdown + Send + Unpin> Shutdown for GateStream<S> {
     async fn shutdown(&mut self) {
-        self.inner.shutdown().await;
+        // A peer that is gone cannot be told anything, and is shut out all the same.
+        let _gone = self.inner.flush().await;
+        self.inner.get_mut().shutdown().await;
     }
 }
 
 impl<S: UniqueID> UniqueID for GateStream<S> {
     fn id(&self) -> UniqueIDType {
-        self.inner.id()
+        self.inner.get_ref().id()
     }
 }
 
 impl<S: Ssl> Ssl for GateStream<S> {
     fn get_ssl(&self) -> Option<&TlsRef> {
-        self.inner.get_ssl()
+        self.inner.get_ref().get_ssl()
     }
 
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.inner.get_ssl_digest()
+        self.inner.get_ref().get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.inner.selected_alpn_proto()
+        self.inner.get_ref().selected_alpn_proto()
     }
 }
 
 impl<S: GetTimingDigest> GetTimingDigest for GateStream<S> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.inner.get_timing_digest()
+        self.inner.get_ref().get_timing_digest()
     }
 }
 
@@ -316,7 +320,7 @@ impl<S> GetProxyDigest for GateStream<S> {
 
 impl<S: GetSocketDigest> GetSocketDigest for GateStream<S> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.inner.get_socket_digest()
+        self.inner.get_ref().get_socket_digest()
     }
 }
 

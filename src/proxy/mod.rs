@@ -2,6 +2,7 @@
 //! `app.rs` and `tls.rs` it is the only place that speaks pingora.
 
 mod access_log;
+mod coalesced;
 mod connection;
 mod cors;
 mod door;
