@@ -4,7 +4,7 @@
 use super::headers::Allowance;
 use super::page::{Link, PersonView, ProviderView, ScopeLine, SiteView, There};
 use super::texts::{Texts, fill};
-use super::words::{LONG, SHORT, clean, host, href, moment};
+use super::words::{LONG, SHORT, clean, host, href};
 use super::{Notice, Page};
 use crate::domain::Environment;
 use http::StatusCode;
@@ -26,6 +26,9 @@ pub(super) struct House {
     /// The callback helper's address.
     pub script: String,
 }
+
+/// Of one page: its template, its title, and the variables of its own.
+pub(super) type Parts = (&'static str, String, Value);
 
 /// A page ready for its template.
 pub(super) struct Drawn {
@@ -53,7 +56,7 @@ impl House {
             | Page::Portal { .. }
             | Page::Denied { .. }
             | Page::SignOutAsk { .. }
-            | Page::Account { .. }
+            | Page::Account(_)
             | Page::Refused { .. } => Allowance::Provider,
             Page::Notice { notice: Notice::CallbackIncomplete, .. } => Allowance::Script,
             Page::Connected { .. } | Page::SignedOut { .. } | Page::Notice { .. } => Allowance::Nothing,
@@ -67,8 +70,7 @@ impl House {
         Drawn { template, status, retry_after, allowance, leads_to, values }
     }
 
-    /// Template, title, and the variables of its own.
-    fn parts(&self, page: &Page) -> (&'static str, String, Value) {
+    fn parts(&self, page: &Page) -> Parts {
         match page {
             Page::SignIn { .. } => self.sign_in(page),
             Page::Portal { .. } => self.portal(page),
@@ -89,7 +91,7 @@ impl House {
                 ("denied.html", self.text("denied.title", &[]), values)
             }
             Page::SignOutAsk { .. } | Page::SignedOut { .. } => self.sign_out(page),
-            Page::Account { .. } => self.account(page),
+            Page::Account(page) => page.draw(self),
             Page::Refused { .. } => self.refused(page),
             Page::Notice { notice, incident, next, site } => {
                 let key = format!("notice.{}", notice.code());
@@ -108,7 +110,7 @@ impl House {
         }
     }
 
-    fn sign_in(&self, page: &Page) -> (&'static str, String, Value) {
+    fn sign_in(&self, page: &Page) -> Parts {
         let Page::SignIn { site, needs, why, start, person, continue_as, provider } = page else {
             unreachable!("called for this page only")
         };
@@ -127,7 +129,7 @@ impl House {
         ("sign-in.html", title, values)
     }
 
-    fn portal(&self, page: &Page) -> (&'static str, String, Value) {
+    fn portal(&self, page: &Page) -> Parts {
         let Page::Portal { site, about, needs, start, person, granted, sign_out, account, provider } = page else {
             unreachable!("called for this page only")
         };
@@ -146,7 +148,7 @@ impl House {
         ("portal.html", title, values)
     }
 
-    fn sign_out(&self, page: &Page) -> (&'static str, String, Value) {
+    fn sign_out(&self, page: &Page) -> Parts {
         match page {
             Page::SignOutAsk { reach, person, site, action, token, cancel } => {
                 let of_site = if *reach == super::Reach::Site { site.as_ref() } else { None };
@@ -176,26 +178,7 @@ impl House {
         }
     }
 
-    fn account(&self, page: &Page) -> (&'static str, String, Value) {
-        let Page::Account { person, since, signed_in_at, expires, granted, sites, browsers, sign_out, provider } = page
-        else {
-            unreachable!("called for this page only")
-        };
-        let values = context! {
-            person => self::person(person),
-            since => since.map(moment),
-            signed_in_at => signed_in_at.map(moment),
-            expires => expires.map(moment),
-            granted => self.scopes(granted),
-            sites => list(sites, self::site),
-            browsers => *browsers,
-            sign_out => href(sign_out),
-            provider => self.provider(provider),
-        };
-        ("account.html", self.text("account.title", &[]), values)
-    }
-
-    fn refused(&self, page: &Page) -> (&'static str, String, Value) {
+    fn refused(&self, page: &Page) -> Parts {
         let Page::Refused { person, site, rule, why, contact, another, incident } = page else {
             unreachable!("called for this page only")
         };
@@ -266,7 +249,7 @@ impl House {
     }
 
     /// One line per meaning: `openid` and `/authenticate` ask for the same.
-    fn scopes(&self, lines: &[ScopeLine]) -> Value {
+    pub(super) fn scopes(&self, lines: &[ScopeLine]) -> Value {
         let mut shown: Vec<(String, String)> = Vec::new();
         let mut lines: Vec<&ScopeLine> = lines.iter().take(ENTRIES).collect();
         lines.sort_by_key(|line| weight(line.scope.as_str()));
@@ -281,7 +264,7 @@ impl House {
         shown.into_iter().map(|(scope, text)| context! { scope => scope, text => text }).collect()
     }
 
-    fn provider(&self, provider: &ProviderView) -> Value {
+    pub(super) fn provider(&self, provider: &ProviderView) -> Value {
         let home = href(&provider.home);
         let host = host(&provider.home);
         let name = match provider.environment {
@@ -308,24 +291,24 @@ fn weight(scope: &str) -> u8 {
     }
 }
 
-fn site(site: &SiteView) -> Value {
+pub(super) fn site(site: &SiteView) -> Value {
     context! { title => clean(&site.title, SHORT), url => maybe_href(&site.url) }
 }
 
-fn maybe_site(view: &Option<SiteView>) -> Option<Value> {
+pub(super) fn maybe_site(view: &Option<SiteView>) -> Option<Value> {
     view.as_ref().map(site)
 }
 
-fn person(person: &PersonView) -> Value {
+pub(super) fn person(person: &PersonView) -> Value {
     let name = person.name.as_deref().map(|name| clean(name, SHORT)).filter(|name| !name.is_empty());
     let id = clean(&person.id, SHORT);
     context! { name => name.clone(), id => id.clone(), uri => maybe_href(&person.uri), label => name.unwrap_or(id) }
 }
 
-fn list<T>(items: &[T], show: impl Fn(&T) -> Value) -> Value {
+pub(super) fn list<T>(items: &[T], show: impl Fn(&T) -> Value) -> Value {
     items.iter().take(ENTRIES).map(show).collect()
 }
 
-fn maybe_href(text: &Option<String>) -> Option<String> {
+pub(super) fn maybe_href(text: &Option<String>) -> Option<String> {
     text.as_deref().and_then(href)
 }

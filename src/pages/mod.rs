@@ -4,11 +4,14 @@
 pub mod samples;
 pub mod texts;
 
+mod account;
 mod assets;
 mod context;
 mod folder;
 mod headers;
 mod notice;
+#[cfg(test)]
+mod override_tests;
 mod page;
 #[cfg(test)]
 mod provider_tests;
@@ -17,6 +20,7 @@ mod templates;
 mod tests;
 mod words;
 
+pub use account::AccountPage;
 pub use assets::PREFIX as ASSETS;
 pub use headers::{insufficient_scope_json, json, redirect, unauthorized_json};
 pub use notice::Notice;
@@ -25,7 +29,7 @@ pub use page::{
 };
 pub use templates::{names as template_names, source as template_source};
 
-use crate::domain::{self, IncidentId, Problem};
+use crate::domain::{self, IncidentId, Language, Problem};
 use assets::Assets;
 use bytes::Bytes;
 use context::{Drawn, House};
@@ -130,7 +134,7 @@ impl Pages {
     }
 
     /// The answer that shows a page.
-    pub fn answer(&self, page: &Page) -> Response<Bytes> {
+    pub fn answer(&self, page: &Page, _language: Language) -> Response<Bytes> {
         let tongue = self.tongue(page);
         let drawn = tongue.house.draw(page);
         let html = tongue.render(&drawn);

@@ -1,8 +1,10 @@
 //! [`Page`]: every page a person can be shown, with what it needs to be drawn. Built by `signin` and
-//! `proxy`; turned into an answer by [`super::Pages`].
+//! `proxy`; turned into an answer by [`super::Pages`]. A page with more than a few lines of its own lives in a
+//! file of its own, as [`AccountPage`] does: what it needs, how it is drawn, its samples.
 
 use super::Notice;
-use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet, UnixTime};
+use super::account::AccountPage;
+use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet};
 
 /// One page. Links (`start`, `retry`, `onward`, …) are `https://` addresses or paths that start with
 /// one `/`; anything else is left out of the page, so that a mistake above cannot put a `javascript:`
@@ -77,22 +79,7 @@ pub enum Page {
         provider: ProviderView,
         there: There,
     },
-    /// The researcher's own view of their connection.
-    Account {
-        person: PersonView,
-        /// When the connection was first made.
-        since: Option<UnixTime>,
-        signed_in_at: Option<UnixTime>,
-        /// When this sign-in ends at the latest.
-        expires: Option<UnixTime>,
-        granted: Vec<ScopeLine>,
-        /// Sites the researcher can go on to.
-        sites: Vec<SiteView>,
-        /// How many browsers are signed in as this researcher, this one included.
-        browsers: Option<u64>,
-        sign_out: String,
-        provider: ProviderView,
-    },
+    Account(AccountPage),
     /// The policy says no. Answered with 403.
     Refused {
         person: Option<PersonView>,
@@ -108,7 +95,12 @@ pub enum Page {
         incident: Option<IncidentId>,
     },
     /// Something went wrong, or has to be said.
-    Notice { notice: Notice, incident: Option<IncidentId>, next: Vec<Link>, site: Option<SiteView> },
+    Notice {
+        notice: Notice,
+        incident: Option<IncidentId>,
+        next: Vec<Link>,
+        site: Option<SiteView>,
+    },
 }
 
 impl Page {
@@ -119,8 +111,8 @@ impl Page {
             | Page::Portal { provider, .. }
             | Page::Connected { provider, .. }
             | Page::Denied { provider, .. }
-            | Page::SignedOut { provider, .. }
-            | Page::Account { provider, .. } => Some(provider),
+            | Page::SignedOut { provider, .. } => Some(provider),
+            Page::Account(page) => Some(&page.provider),
             Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } => None,
         }
     }

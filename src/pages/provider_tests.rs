@@ -11,7 +11,7 @@ fn where_people_sign_in_elsewhere_no_page_speaks_of_orcid() {
         if at_orcid || matches!(sample.page, Page::SignOutAsk { .. }) || sample.name.starts_with("refused") {
             continue;
         }
-        let text = html(&pages.answer(&sample.page));
+        let text = html(&pages.answer(&sample.page, Language::En));
         let text = text
             .replace("orcid-help@example.edu", "")
             .replace("Add works, affiliations", "")

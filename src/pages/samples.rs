@@ -1,9 +1,10 @@
 //! One sample of every page and every face of it, with made-up people: for `lychgate pages preview`,
 //! for the trial of an operator's templates at start, and for tests.
 
+use super::account::AccountPage;
 use super::page::*;
 use super::{Notice, scope_lines};
-use crate::domain::{Chance, Environment, IncidentId, ScopeSet, UnixTime};
+use crate::domain::{Chance, Environment, IncidentId, ScopeSet};
 
 /// Markup inside every text of the hostile samples; it must never stand in a page as it is.
 pub const MARKUP: &str = "<script>alert('x')</script>";
@@ -26,7 +27,8 @@ pub fn all() -> Vec<Sample> {
 
 /// Every face of every page, and every notice.
 pub fn fair() -> Vec<Sample> {
-    let mut samples: Vec<Sample> = [signing_in(), portals(), after_orcid(), signing_out(), standing()]
+    let account = named(AccountPage::samples(), Page::Account);
+    let mut samples: Vec<Sample> = [signing_in(), portals(), after_orcid(), signing_out(), refusals(), account]
         .into_iter()
         .flatten()
         .map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false })
@@ -37,6 +39,10 @@ pub fn fair() -> Vec<Sample> {
         hostile: false,
     }));
     samples
+}
+
+fn named<T>(samples: Vec<(&'static str, T)>, page: impl Fn(T) -> Page) -> Vec<(&'static str, Page)> {
+    samples.into_iter().map(|(name, sample)| (name, page(sample))).collect()
 }
 
 fn signing_in() -> Vec<(&'static str, Page)> {
@@ -152,18 +158,7 @@ fn signing_out() -> Vec<(&'static str, Page)> {
     ]
 }
 
-fn standing() -> Vec<(&'static str, Page)> {
-    let account = |granted: &str, sites, browsers| Page::Account {
-        person: josiah(),
-        since: Some(UnixTime(1_760_000_000)),
-        signed_in_at: Some(UnixTime(1_790_861_100)),
-        expires: Some(UnixTime(1_790_947_500)),
-        granted: lines(granted),
-        sites,
-        browsers,
-        sign_out: "/.lychgate/sign-out".to_owned(),
-        provider: orcid(),
-    };
+fn refusals() -> Vec<(&'static str, Page)> {
     let refused = |person, why: Option<&str>, contact: Option<&str>, another: Option<&str>| Page::Refused {
         person,
         site: library(),
@@ -175,8 +170,6 @@ fn standing() -> Vec<(&'static str, Page)> {
     };
     let why = Some("Only the library's own staff may change loans.");
     vec![
-        ("account", account("openid /read-limited", vec![library(), repository()], Some(2))),
-        ("account-plain", account("", vec![], None)),
         ("refused", refused(Some(josiah()), why, Some("library@example.edu"), Some("/.lychgate/sign-in?another=1"))),
         ("refused-guest", refused(None, None, None, None)),
     ]
@@ -204,13 +197,30 @@ fn notice_page(notice: Notice) -> Page {
     Page::Notice { notice, incident: Some(incident()), next, site }
 }
 
+/// Somebody who fills every text with what should do harm.
+pub(super) struct Stranger {
+    pub(super) text: String,
+    pub(super) person: PersonView,
+    pub(super) site: SiteView,
+    pub(super) needs: Vec<ScopeLine>,
+    pub(super) provider: ProviderView,
+}
+
+fn stranger() -> Stranger {
+    let text = format!("{MARKUP}\"' onmouseover=\"x\u{202e}\u{0} {{{{ 7*7 }}}} {}", "long ".repeat(400));
+    Stranger {
+        person: PersonView { name: Some(text.clone()), id: text.clone(), uri: Some(format!("javascript:{text}")) },
+        site: SiteView { title: text.clone(), url: Some(format!("https://x.example/\"{MARKUP}")) },
+        needs: vec![ScopeLine { text: text.clone(), ..scope_line(&crate::domain::Scope::openid()) }],
+        provider: ProviderView::new(Environment::Other, &format!("https://x.example/{MARKUP}")),
+        text,
+    }
+}
+
 /// Every page with markup, odd directions and great length in each text a stranger could write.
 pub fn hostile() -> Vec<Sample> {
-    let text = format!("{MARKUP}\"' onmouseover=\"x\u{202e}\u{0} {{{{ 7*7 }}}} {}", "long ".repeat(400));
-    let who = PersonView { name: Some(text.clone()), id: text.clone(), uri: Some(format!("javascript:{text}")) };
-    let place = SiteView { title: text.clone(), url: Some(format!("https://x.example/\"{MARKUP}")) };
-    let needs = vec![ScopeLine { text: text.clone(), ..scope_line(&crate::domain::Scope::openid()) }];
-    let provider = ProviderView::new(Environment::Other, &format!("https://x.example/{MARKUP}"));
+    let stranger = stranger();
+    let Stranger { text, person: who, site: place, needs, provider } = &stranger;
     let pages = fair().into_iter().map(|sample| {
         let mut page = sample.page;
         match &mut page {
@@ -244,10 +254,7 @@ pub fn hostile() -> Vec<Sample> {
                     *address = format!("javascript:{text}");
                 }
             }
-            Page::Account { person, granted, sites, provider: by, .. } => {
-                (*person, *granted, *sites, *by) =
-                    (who.clone(), needs.clone(), vec![place.clone(); 100], provider.clone());
-            }
+            Page::Account(page) => page.made_hostile(&stranger),
             Page::Refused { person, site, rule, why, contact, .. } => {
                 (*person, *site, *rule) = (Some(who.clone()), place.clone(), Some(text.clone()));
                 (*why, *contact) = (Some(text.clone()), Some(format!("https://x.example/{MARKUP}")));
@@ -259,28 +266,28 @@ pub fn hostile() -> Vec<Sample> {
     pages.collect()
 }
 
-fn lines(scopes: &str) -> Vec<ScopeLine> {
+pub(super) fn lines(scopes: &str) -> Vec<ScopeLine> {
     scope_lines(&scopes.parse::<ScopeSet>().unwrap_or_default())
 }
 
-fn orcid() -> ProviderView {
+pub(super) fn orcid() -> ProviderView {
     ProviderView::new(Environment::Production, "https://orcid.org")
 }
 
-fn campus() -> ProviderView {
+pub(super) fn campus() -> ProviderView {
     ProviderView::new(Environment::Other, "https://login.example.edu/realms/staff")
 }
 
-fn library() -> SiteView {
+pub(super) fn library() -> SiteView {
     SiteView { title: "Library Catalogue".to_owned(), url: Some("https://library.example.edu/".to_owned()) }
 }
 
-fn repository() -> SiteView {
+pub(super) fn repository() -> SiteView {
     SiteView { title: "Research Repository".to_owned(), url: Some("https://repository.example.edu/".to_owned()) }
 }
 
 /// The fictitious professor whose iD ORCID itself uses as its example.
-fn josiah() -> PersonView {
+pub(super) fn josiah() -> PersonView {
     let id = "0000-0002-1825-0097";
     PersonView {
         name: Some("Josiah Carberry".to_owned()),

@@ -1,14 +1,13 @@
-//! Every page drawn from the samples and looked at: shape, headers, size, escaping, overrides.
+//! Every page drawn from the samples and looked at: shape, headers, size, escaping. What an operator's files
+//! change is in `override_tests`.
 //! Journeys that end on these pages are in `tests/it`.
 
 use super::*;
-use crate::domain::Severity;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use std::collections::BTreeSet;
-use std::fs;
 
 pub(super) fn settings() -> PagesSettings {
     PagesSettings {
@@ -29,36 +28,24 @@ pub(super) fn pages() -> Pages {
     Pages::new(settings()).unwrap()
 }
 
-fn with_files(files: &[(&str, &str)]) -> Result<Pages, Vec<Problem>> {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        fs::write(folder.path().join(name), text).unwrap();
-    }
-    Pages::new(PagesSettings { templates: Some(folder.path().to_owned()), ..settings() })
-}
-
 pub(super) fn html(answer: &Response<Bytes>) -> String {
     String::from_utf8(answer.body().to_vec()).unwrap()
 }
 
 pub(super) fn drawn(pages: &Pages, name: &str) -> String {
     let sample = samples::all().into_iter().find(|sample| sample.name == name).unwrap_or_else(|| panic!("{name}"));
-    html(&pages.answer(&sample.page))
+    html(&pages.answer(&sample.page, Language::En))
 }
 
 fn header<'a>(answer: &'a Response<Bytes>, name: &str) -> &'a str {
     answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-fn shown(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("{problem}\n")).collect()
-}
-
 #[test]
 fn every_page_has_one_heading_a_language_and_landmarks() {
     let pages = pages();
     for sample in samples::all() {
-        let (name, text) = (&sample.name, html(&pages.answer(&sample.page)));
+        let (name, text) = (&sample.name, html(&pages.answer(&sample.page, Language::En)));
         for (part, times) in [
             ("<h1>", 1),
             ("<main ", 1),
@@ -91,7 +78,7 @@ fn every_page_has_one_heading_a_language_and_landmarks() {
 fn every_input_is_labelled_or_hidden() {
     let pages = pages();
     for sample in samples::all() {
-        let text = html(&pages.answer(&sample.page));
+        let text = html(&pages.answer(&sample.page, Language::En));
         for input in text.split("<input").skip(1) {
             assert!(input.split('>').next().unwrap().contains("type=\"hidden\""), "{}", sample.name);
         }
@@ -106,7 +93,7 @@ fn every_input_is_labelled_or_hidden() {
 fn t84_no_hostile_text_becomes_markup_and_none_is_unbounded() {
     let pages = pages();
     for sample in samples::hostile() {
-        let (name, text) = (&sample.name, html(&pages.answer(&sample.page)));
+        let (name, text) = (&sample.name, html(&pages.answer(&sample.page, Language::En)));
         assert!(!text.contains("<script>"), "{name}");
         assert!(!text.contains("javascript:"), "{name}");
         assert!(!text.contains("\"' onmouseover"), "{name}: a quote came through");
@@ -120,7 +107,7 @@ fn t84_no_hostile_text_becomes_markup_and_none_is_unbounded() {
 fn t48_every_page_forbids_frames_scripts_and_foreign_content() {
     let pages = pages();
     for sample in samples::all() {
-        let (name, answer) = (&sample.name, pages.answer(&sample.page));
+        let (name, answer) = (&sample.name, pages.answer(&sample.page, Language::En));
         let policy = header(&answer, CONTENT_SECURITY_POLICY.as_str());
         for part in [
             "default-src 'none'; ",
@@ -156,7 +143,7 @@ fn t48_every_page_forbids_frames_scripts_and_foreign_content() {
 fn scripts_run_on_the_incomplete_callback_alone() {
     let pages = pages();
     for sample in samples::all() {
-        let answer = pages.answer(&sample.page);
+        let answer = pages.answer(&sample.page, Language::En);
         let wanted = matches!(sample.page, Page::Notice { notice: Notice::CallbackIncomplete, .. });
         let policy = header(&answer, CONTENT_SECURITY_POLICY.as_str());
         assert_eq!(policy.contains("script-src 'self'"), wanted, "{}", sample.name);
@@ -170,7 +157,7 @@ fn forms_may_lead_on_to_the_provider_and_the_site_signed_out_of() {
     let pages = pages();
     let policy = |name: &str| {
         let sample = samples::fair().into_iter().find(|sample| sample.name == name).unwrap();
-        header(&pages.answer(&sample.page), "content-security-policy").to_owned()
+        header(&pages.answer(&sample.page, Language::En), "content-security-policy").to_owned()
     };
     for name in ["sign-in", "portal", "denied", "account", "refused", "sign-out-everywhere"] {
         assert!(policy(name).contains("form-action 'self' https://orcid.org; "), "{name}: {}", policy(name));
@@ -180,7 +167,7 @@ fn forms_may_lead_on_to_the_provider_and_the_site_signed_out_of() {
         assert!(policy(name).contains("form-action 'self'; "), "{name}: {}", policy(name));
     }
     let hostile = samples::hostile().into_iter().find(|sample| sample.name == "hostile-sign-out-site").unwrap();
-    let answer = pages.answer(&hostile.page);
+    let answer = pages.answer(&hostile.page, Language::En);
     assert!(header(&answer, "content-security-policy").contains("https://x.example; frame-ancestors"));
 }
 
@@ -193,7 +180,7 @@ fn statuses() {
             Page::Notice { notice, .. } => notice.status(),
             _ => StatusCode::OK,
         };
-        assert_eq!(pages.answer(&sample.page).status(), expected, "{}", sample.name);
+        assert_eq!(pages.answer(&sample.page, Language::En).status(), expected, "{}", sample.name);
     }
     for (notice, status) in [
         (Notice::UnknownHost, 421),
@@ -223,12 +210,12 @@ fn every_page_with_its_style_is_small() {
     let pages = pages();
     let style = pages.asset(&style_path(&pages)).unwrap().body().len();
     for sample in samples::fair() {
-        let size = style + pages.answer(&sample.page).body().len();
+        let size = style + pages.answer(&sample.page, Language::En).body().len();
         assert!(size <= 30 * 1024, "{}: {size} bytes", sample.name);
     }
 }
 
-fn style_path(pages: &Pages) -> String {
+pub(super) fn style_path(pages: &Pages) -> String {
     let text = drawn(pages, "sign-in");
     text.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
@@ -243,7 +230,7 @@ fn no_notice_is_a_dead_end() {
             next: Vec::new(),
             site: Some(SiteView { title: "Wiki".into(), url: Some("https://wiki.example.edu/".into()) }),
         };
-        let text = html(&pages.answer(&page));
+        let text = html(&pages.answer(&page, Language::En));
         assert!(text.contains("href=\"https://wiki.example.edu/\""), "{notice:?}");
         assert_eq!(text.contains("href=\"\""), notice.may_pass(), "{notice:?}: try again");
     }
@@ -287,14 +274,14 @@ fn openid_and_authenticate_are_one_line() {
         leave: None,
         provider: ProviderView::new(crate::domain::Environment::Production, ""),
     };
-    assert_eq!(html(&pages().answer(&page)).matches("<li>").count(), 1);
+    assert_eq!(html(&pages().answer(&page, Language::En)).matches("<li>").count(), 1);
 }
 
 #[test]
 fn simulated_stands_on_every_page() {
     let pages = Pages::new(PagesSettings { simulated: true, ..settings() }).unwrap();
     for sample in samples::all() {
-        let text = html(&pages.answer(&sample.page));
+        let text = html(&pages.answer(&sample.page, Language::En));
         assert!(text.contains("<strong>SIMULATED</strong>") && text.contains("<title>SIMULATED: "), "{}", sample.name);
     }
 }
@@ -383,114 +370,4 @@ fn assets_are_kept_for_long_and_can_run_nothing() {
     let text = drawn(&pages, "notice-callback_incomplete");
     let script = text.split("<script src=\"").nth(1).unwrap().split('"').next().unwrap();
     assert_eq!(header(&pages.asset(script).unwrap(), CONTENT_TYPE.as_str()), "text/javascript; charset=utf-8");
-}
-
-#[test]
-fn an_operator_replaces_a_template_a_text_and_the_style() {
-    let own = "{% extends \"layout.html\" %}\n{% block main %}<p>Ours: {{ person.name }}</p>{% endblock %}\n";
-    let pages = with_files(&[
-        ("connected.html", own),
-        ("en.toml", "lang = \"en-GB\"\n[denied]\nreconsider = \"Think again at {organisation}\"\n"),
-        ("custom.css", "body { color: rebeccapurple; }"),
-        ("orcid-icon.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
-        ("logo.png", "png"),
-    ])
-    .unwrap_or_else(|problems| panic!("{}", shown(&problems)));
-    assert!(pages.remarks().is_empty(), "{}", shown(pages.remarks()));
-    assert!(drawn(&pages, "connected").contains("Ours: Josiah Carberry"));
-    assert!(drawn(&pages, "hostile-connected").contains("Ours: &lt;script&gt;"));
-    assert!(drawn(&pages, "denied").contains("Think again at <bdi>University of Somewhere</bdi>"));
-    assert!(drawn(&pages, "denied").contains("<html lang=\"en-GB\""));
-    assert!(html(&pages.asset(&style_path(&pages)).unwrap()).ends_with("rebeccapurple; }"));
-    let text = drawn(&pages, "sign-in");
-    assert!(text.contains("<img src=\"/.lychgate/assets/orcid-icon-"), "the official artwork on the button");
-    assert!(text.contains("<img class=\"logo\" src=\"/.lychgate/assets/logo-"));
-    assert_ne!(style_path(&pages), style_path(&super::tests::pages()), "a changed style has another name");
-}
-
-#[test]
-fn a_broken_template_is_reported_with_file_and_line() {
-    for (name, source, line, words) in [
-        ("denied.html", "<p>\n{% if %}\n</p>", 2, "syntax error"),
-        ("denied.html", "<p>\n\n{{ nobody }}</p>", 3, "undefined"),
-        ("notice.html", "{{ t(\"notice.nothing\") }}", 1, "there is no text `notice.nothing`"),
-        ("sign-in.html", "\n{{ t(\"sign-in.continue-as\") }}", 2, "needs a value for {name}"),
-        ("sign-in.html", "{% extends \"base.html\" %}", 1, "base.html"),
-        ("parts.html", "x\n{% macro person(who, artwork) %}{{ who.nmae }}{% endmacro %}", 2, "undefined"),
-    ] {
-        let problems = with_files(&[(name, source)]).expect_err(source);
-        let text = shown(&problems);
-        assert!(text.contains(&format!("{name}:{line}: ")), "{source}: {text}");
-        assert!(text.contains(words), "{source}: {text}");
-    }
-}
-
-#[test]
-fn t84_a_template_that_switches_escaping_off_is_refused() {
-    for source in ["{{ site.title|safe }}", "{% autoescape false %}{{ site.title }}{% endautoescape %}"] {
-        let own = format!(
-            "{{% extends \"layout.html\" %}}{{% block main %}}{{% if site %}}{source}{{% endif %}}{{% endblock %}}"
-        );
-        let text = shown(&with_files(&[("denied.html", &own)]).expect_err(source));
-        assert!(text.contains("denied.html") && text.contains("without escaping"), "{text}");
-    }
-}
-
-#[test]
-fn files_that_change_nothing_are_remarked_upon() {
-    let pages =
-        with_files(&[("orcid-icon.gif", "x"), ("signin.txt", "x"), (".hidden", "x"), ("en.toml~", "x")]).unwrap();
-    let text = shown(pages.remarks());
-    assert!(pages.remarks().iter().all(|problem| problem.severity == Severity::Warning));
-    assert!(text.contains("orcid-icon.gif") && text.contains("did you mean `orcid-icon."), "{text}");
-    assert!(text.contains("signin.txt") && !text.contains("hidden") && !text.contains('~'), "{text}");
-    let pages = with_files(&[("custom.html", "{{ fine }}"), ("notice.html", "<p style=\"x\">{{ text }}</p>")]).unwrap();
-    assert!(shown(pages.remarks()).contains("inline script or style"), "{}", shown(pages.remarks()));
-    assert_eq!(pages.remarks().len(), 1, "the same remark once: {}", shown(pages.remarks()));
-}
-
-#[test]
-fn a_missing_directory_and_a_bad_origin_are_problems() {
-    let missing = PagesSettings { templates: Some("/nowhere/at/all".into()), ..settings() };
-    assert!(shown(&Pages::new(missing).unwrap_err()).contains("cannot be read"));
-    for origin in ["https://orcid.org/", "orcid.org", "https://orcid.org; script-src *", "javascript:x"] {
-        let bad = PagesSettings { provider_origins: vec![origin.into()], ..settings() };
-        assert!(shown(&Pages::new(bad).unwrap_err()).contains("not an origin"), "{origin}");
-    }
-}
-
-#[test]
-fn a_template_that_fails_on_a_real_page_falls_back_to_ours() {
-    // Passes the trial, fails where a visitor has no name and the site is called so.
-    let own = "{% if site and site.title == \"Odd\" %}{{ nobody }}{% endif %}fine";
-    let pages = with_files(&[("denied.html", own)]).unwrap();
-    let page = |title: &str| Page::Denied {
-        site: Some(SiteView { title: title.into(), url: None }),
-        needs: Vec::new(),
-        retry: "/".into(),
-        leave: None,
-        provider: ProviderView::new(crate::domain::Environment::Production, ""),
-    };
-    assert_eq!(html(&pages.answer(&page("Even"))), "fine");
-    assert!(html(&pages.answer(&page("Odd"))).contains("Please reconsider"));
-}
-
-#[test]
-fn every_text_is_used_and_every_template_says_what_it_sees() {
-    let sources: String =
-        template_names().map(|name| template_source(name).unwrap()).collect::<String>() + include_str!("context.rs");
-    for key in Texts::english().keys() {
-        let by_code = ["notice.", "scope.", "link.", "other."].iter().any(|start| key.starts_with(start));
-        let stem = key.trim_end_matches("-plain");
-        assert!(
-            by_code
-                || sources.contains(&format!("\"{key}\""))
-                || sources.contains(&format!("\"{stem}\""))
-                || ["lang", "dir"].contains(&key),
-            "nothing uses {key}"
-        );
-    }
-    for name in template_names() {
-        assert!(template_source(name).unwrap().starts_with("{#\n"), "{name} has no comment on top");
-    }
 }

@@ -1,4 +1,4 @@
-//! [`Texts`]: every word the pages say, by key, from `en.toml` and an operator's file of that name.
+//! [`Texts`]: every word the pages say, by key, from the files in `en/` and an operator's `en.toml`.
 //! Templates fetch them with `t("key", value=…)`, so that a translation never touches a template.
 
 use crate::domain::Problem;
@@ -10,7 +10,14 @@ use std::sync::LazyLock;
 pub const FILE: &str = "en.toml";
 /// Begins the keys of lines for providers that are no ORCID.
 const OTHER: &str = "other.";
-const ENGLISH: &str = include_str!("en.toml");
+/// The files of one catalogue: each page brings its own, so that they can be written and translated one by one.
+const ENGLISH: &[&str] = &[
+    include_str!("en/common.toml"),
+    include_str!("en/journeys.toml"),
+    include_str!("en/account.toml"),
+    include_str!("en/notices.toml"),
+    include_str!("en/other.toml"),
+];
 
 /// A catalogue: dotted key to text with `{placeholders}`.
 #[derive(Clone, Debug)]
@@ -19,11 +26,13 @@ pub struct Texts {
 }
 
 static EMBEDDED: LazyLock<Texts> = LazyLock::new(|| {
-    let table: toml::Table = ENGLISH.parse().expect("the embedded catalogue is tested to parse");
     let mut lines = BTreeMap::new();
-    flatten("", &table, &mut |key, text| {
-        lines.insert(key, text.unwrap_or_default().to_owned());
-    });
+    for source in ENGLISH {
+        let table: toml::Table = source.parse().expect("the embedded catalogue is tested to parse");
+        flatten("", &table, &mut |key, text| {
+            lines.insert(key, text.unwrap_or_default().to_owned());
+        });
+    }
     Texts { lines }
 });
 
@@ -228,6 +237,18 @@ mod tests {
             assert!(placeholders(there).all(|name| fills(here, name)), "{key} asks for more than it is given");
         }
         assert_eq!(others.get("denied.needs"), texts.get("denied.needs"));
+    }
+
+    #[test]
+    fn no_text_stands_in_two_files() {
+        let mut lines = 0;
+        for source in ENGLISH {
+            flatten("", &source.parse().unwrap(), &mut |key, text| {
+                assert!(text.is_some(), "{key} is not a text");
+                lines += 1;
+            });
+        }
+        assert_eq!(lines, Texts::english().keys().count(), "a key stands in two files");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::connection::{Connection, GateStream};
 use super::door::{Door, DoorLimits, OpenRequests};
 use super::shared::Shared;
 use super::sweep;
-use crate::domain::Host;
+use crate::domain::{Host, Language};
 use crate::pages::Notice;
 use crate::tls::CertificateStore;
 use bytes::Bytes;
@@ -151,7 +151,7 @@ fn engine(gate: Gate) -> io::Result<HttpProxy<Gate>> {
 
 /// Our page for a head that the engine cannot parse, as bytes: at that point no request exists.
 fn whole_response(shared: &Shared) -> Bytes {
-    let answer = shared.notice(Notice::BadRequest, None);
+    let answer = shared.notice(Notice::BadRequest, None, Language::default());
     let mut bytes = b"HTTP/1.1 400 Bad Request\r\n".to_vec();
     for (name, value) in answer.headers() {
         if name == http::header::CONTENT_LENGTH {

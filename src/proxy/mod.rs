@@ -246,7 +246,7 @@ impl Gate {
         if session.response_written().is_some_and(told) {
             return 0;
         }
-        let answer = self.shared.notice(notice, Some(incident));
+        let answer = self.shared.notice(notice, Some(incident), respond::language(session));
         let status = answer.status().as_u16();
         session.set_keepalive(None);
         if respond::send(session, answer, passage.hsts).await.is_err() {

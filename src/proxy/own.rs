@@ -32,11 +32,12 @@ pub(super) async fn answer(
     let body = if visit.method == Method::POST {
         match respond::read_body(session, FORM_LIMIT).await? {
             Some(body) => body,
-            None => return Ok(shared.notice(Notice::BodyTooLarge, None)),
+            None => return Ok(shared.notice(Notice::BodyTooLarge, None, respond::language(session))),
         }
     } else {
         Bytes::new()
     };
+    let language = respond::language(session);
     let request = OwnRequest {
         host: visit.host.clone(),
         method: visit.method.clone(),
@@ -45,6 +46,7 @@ pub(super) async fn answer(
         headers: session.req_header().headers.clone(),
         body,
         peer: visit.connection.peer.ip(),
+        language,
     };
     let sign_in = shared.sign_in.clone();
     let journey = shared.background.spawn(async move {
@@ -61,7 +63,7 @@ pub(super) async fn answer(
             }
             Ok(response)
         }
-        Ok(Err(panic)) => Ok(shared.sign_in.broken_off(&path, Notice::Internal, &panic)),
-        Err(_) => Ok(shared.sign_in.broken_off(&path, Notice::ProviderUnreachable, &"it took too long")),
+        Ok(Err(panic)) => Ok(shared.sign_in.broken_off(&path, Notice::Internal, language, &panic)),
+        Err(_) => Ok(shared.sign_in.broken_off(&path, Notice::ProviderUnreachable, language, &"it took too long")),
     }
 }

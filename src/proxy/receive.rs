@@ -4,7 +4,7 @@
 use super::door::Standing;
 use super::passage::Passage;
 use super::visit::{self, Unreadable, Visit};
-use super::{Gate, cors, own};
+use super::{Gate, cors, own, respond};
 use crate::pages::Notice;
 use crate::policy::{Access, Admission, CanonicalPath, Decision, Facts, PolicySet, Site, SiteKind, decide};
 use crate::session::{Door, Found};
@@ -56,7 +56,7 @@ impl Gate {
             Unreadable::HeadTooLarge => Notice::HeadTooLarge,
             Unreadable::Misdirected => Notice::UnknownHost,
         };
-        let mut answer = self.shared.notice(notice, None);
+        let mut answer = self.shared.notice(notice, None, respond::language(session));
         if unreadable == Unreadable::Method {
             answer.headers_mut().insert(http::header::ALLOW, ALLOWED);
         }
@@ -73,13 +73,13 @@ impl Gate {
         let policies = shared.policies.load_full();
         let Some(site) = policies.site_for_host(&visit.host).cloned() else {
             passage.outcome = "unknown-host";
-            return Ok(Next::Answer(shared.notice(Notice::UnknownHost, None)));
+            return Ok(Next::Answer(shared.notice(Notice::UnknownHost, None, respond::language(session))));
         };
         passage.site = Some(site.name.clone());
         passage.hsts = site.hsts && !visit.host.is_localhost();
         let Ok(path) = CanonicalPath::parse(&visit.raw_path, &site.switches) else {
             passage.outcome = "unreadable";
-            return Ok(Next::Answer(shared.notice(Notice::BadRequest, None)));
+            return Ok(Next::Answer(shared.notice(Notice::BadRequest, None, respond::language(session))));
         };
         if is_own(path.forward()) {
             passage.outcome = "own";
@@ -102,8 +102,8 @@ impl Gate {
                 own::answer(session, &self.shared, visit, path, own::Place::SignInHost).await
             }
             Ok(path) if path.forward() == "/" => Ok(crate::pages::redirect("/.lychgate/account")),
-            Ok(_) => Ok(self.shared.notice(Notice::NotFound, None)),
-            Err(_) => Ok(self.shared.notice(Notice::BadRequest, None)),
+            Ok(_) => Ok(self.shared.notice(Notice::NotFound, None, respond::language(session))),
+            Err(_) => Ok(self.shared.notice(Notice::BadRequest, None, respond::language(session))),
         }
     }
 
@@ -131,10 +131,14 @@ impl Gate {
         }
     }
 
-    fn store_unavailable(&self, passage_outcome: &mut &'static str) -> Next {
+    fn store_unavailable(&self, session: &Session, passage_outcome: &mut &'static str) -> Next {
         *passage_outcome = "store-unavailable";
         self.shared.metrics.failures.with_label_values(&["store"]).inc();
-        Next::Answer(self.shared.notice(Notice::StoreUnavailable, Some(self.shared.incident())))
+        Next::Answer(self.shared.notice(
+            Notice::StoreUnavailable,
+            Some(self.shared.incident()),
+            respond::language(session),
+        ))
     }
 
     fn portal(
@@ -150,10 +154,10 @@ impl Gate {
         let live = match visitor {
             Visitor::Guest => None,
             Visitor::Researcher(live) => Some(live),
-            Visitor::Unknown => return self.store_unavailable(&mut passage.outcome),
+            Visitor::Unknown => return self.store_unavailable(session, &mut passage.outcome),
         };
         if !matches!(visit.method.as_str(), "GET" | "HEAD") {
-            let mut answer = shared.notice(Notice::MethodNotAllowed, None);
+            let mut answer = shared.notice(Notice::MethodNotAllowed, None, respond::language(session));
             answer.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
             return Next::Answer(answer);
         }
@@ -177,7 +181,7 @@ impl Gate {
             Visitor::Researcher(live) => Some(live),
             // A public page could be shown, but not to somebody who may be signed in and would be
             // taken for a guest: 503, never an anonymous pass.
-            Visitor::Unknown => return Ok(self.store_unavailable(&mut passage.outcome)),
+            Visitor::Unknown => return Ok(self.store_unavailable(session, &mut passage.outcome)),
         };
         let facts = Facts {
             site: &site,
@@ -190,7 +194,8 @@ impl Gate {
         match decide(&facts) {
             Decision::Admit(admission) => {
                 passage.outcome = "admit";
-                Ok(self.admit(passage, visit, &policies, path, live.as_deref(), admission))
+                passage.policies = Some(policies);
+                Ok(self.admit(session, passage, visit, path, live.as_deref(), admission))
             }
             Decision::AskSignIn(ask) | Decision::AskScopes(ask) => {
                 passage.outcome = "ask";
@@ -219,9 +224,9 @@ impl Gate {
     /// Keeps the permit and everything that the later phases need beside it.
     fn admit(
         &self,
+        session: &Session,
         passage: &mut Passage,
         visit: &Visit,
-        policies: &Arc<PolicySet>,
         path: CanonicalPath,
         live: Option<&LiveSession>,
         admission: Admission,
@@ -244,7 +249,11 @@ impl Gate {
                     tracing::error!(%incident, %fault, "an assertion could not be signed");
                     shared.metrics.failures.with_label_values(&["assertion"]).inc();
                     passage.outcome = "assertion";
-                    return Next::Answer(shared.notice(Notice::StoreUnavailable, Some(incident)));
+                    return Next::Answer(shared.notice(
+                        Notice::StoreUnavailable,
+                        Some(incident),
+                        respond::language(session),
+                    ));
                 }
             }
         }
@@ -258,7 +267,6 @@ impl Gate {
                 since: now,
             });
         }
-        passage.policies = Some(policies.clone());
         passage.admission = Some(admission);
         Next::Onward
     }
@@ -281,5 +289,6 @@ fn own_request(session: &Session, visit: &Visit, path: &str) -> crate::signin::O
         headers: session.req_header().headers.clone(),
         body: Bytes::new(),
         peer: visit.connection.peer.ip(),
+        language: respond::language(session),
     }
 }

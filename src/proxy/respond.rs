@@ -1,8 +1,10 @@
 //! Writes an answer of our own (`http::Response<Bytes>`, made by `pages` and `signin`) to the wire.
 //! No other code of ours writes a response.
 
+use crate::domain::Language;
+use crate::session::cookie;
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use std::time::Duration;
@@ -23,6 +25,19 @@ struct Bounds {
 
 /// One year, this host alone (`design.md` §4).
 pub(super) const HSTS: &str = "max-age=31536000";
+
+/// What a page of ours speaks to whoever sent this request. Asked for when a page is made, so that a request
+/// on its way to an app pays nothing for it.
+pub(super) fn language(session: &Session) -> Language {
+    read_language(&session.req_header().headers)
+}
+
+fn read_language(headers: &HeaderMap) -> Language {
+    let cookie = cookie::only(cookie::LANGUAGE, headers.get_all(http::header::COOKIE).iter());
+    let cookie = cookie.and_then(|value| std::str::from_utf8(value).ok());
+    let accepted = headers.get(http::header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::choose(cookie, accepted)
+}
 
 /// Sends `answer`; a body is left out for `HEAD`, its length is kept.
 pub(super) async fn send(session: &mut Session, answer: Response<Bytes>, hsts: bool) -> pingora::Result<()> {

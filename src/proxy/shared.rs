@@ -2,7 +2,7 @@
 
 use super::upstream::{Authorities, Resolver};
 use crate::assertion::Assertions;
-use crate::domain::{Chance, Clock, Host, IncidentId};
+use crate::domain::{Chance, Clock, Host, IncidentId, Language};
 use crate::metrics::Metrics;
 use crate::pages::{Notice, Page, Pages};
 use crate::policy::PolicySet;
@@ -38,7 +38,7 @@ impl Shared {
     }
 
     /// The page for something that went wrong.
-    pub fn notice(&self, notice: Notice, incident: Option<IncidentId>) -> Response<Bytes> {
-        self.pages.answer(&Page::Notice { notice, incident, next: Vec::new(), site: None })
+    pub fn notice(&self, notice: Notice, incident: Option<IncidentId>, language: Language) -> Response<Bytes> {
+        self.pages.answer(&Page::Notice { notice, incident, next: Vec::new(), site: None }, language)
     }
 }

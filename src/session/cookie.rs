@@ -11,6 +11,8 @@ use zeroize::{Zeroize, Zeroizing};
 /// The session cookie. Script cannot plant a `__Host-Http-` cookie; older browsers take it for a
 /// `__Host-` one (RFC 6265bis §4.1.3). Every other cookie of ours starts with this name.
 pub const SESSION: &str = "__Host-Http-lychgate";
+/// The language a visitor chose; a plain tag, because it grants nothing.
+pub const LANGUAGE: &str = "__Host-Http-lychgate-lang";
 
 /// Random bytes in a session key.
 const RANDOM: usize = 20;

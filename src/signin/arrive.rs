@@ -26,7 +26,7 @@ impl SignIn {
     pub(super) async fn arrive(&self, site: &Arc<Site>, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
         if request.method != Method::GET {
             // A HEAD must not spend the ticket of the GET that follows.
-            return Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site)), "GET"));
+            return Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), request.language), "GET"));
         }
         let parameters = request.parameters().ok();
         let text = parameters.as_ref().and_then(|parameters| parameters.get("ticket"));
@@ -117,7 +117,7 @@ impl SignIn {
         let next = vec![Link::new(LinkLabel::FrontPage, front(request).url(self.port()))];
         let site = Some(self.site_view(site));
         let page = Page::Notice { notice: Notice::ReturnTargetLost, incident: None, next, site };
-        with_cookies(self.pages.answer(&page), cookies)
+        with_cookies(self.show(request, &page), cookies)
     }
 
     /// No arrival cookie: cookies are off, or the link was opened in another browser. Sending such a
@@ -133,7 +133,7 @@ impl SignIn {
         }
         let next = vec![Link::new(LinkLabel::StartAgain, front)];
         let site = Some(self.site_view(site));
-        Ok(self.pages.answer(&Page::Notice { notice: Notice::CookiesMissing, incident: None, next, site }))
+        Ok(self.show(request, &Page::Notice { notice: Notice::CookiesMissing, incident: None, next, site }))
     }
 }
 

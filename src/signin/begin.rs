@@ -116,7 +116,7 @@ impl SignIn {
         let next = vec![Link::new(LinkLabel::TryAgain, wants.return_to.url(self.port()))];
         let site = Some(self.site_view(site));
         let page = Page::Notice { notice: Notice::CookiesMissing, incident: Some(incident), next, site };
-        with_cookies(self.pages.answer(&page), vec![self.set_arrival_cookie(&request.host, reset)])
+        with_cookies(self.show(request, &page), vec![self.set_arrival_cookie(&request.host, reset)])
     }
 
     /// The policy's no, with a way to try another iD for a person and JSON for a program.
@@ -150,7 +150,7 @@ impl SignIn {
             another,
             incident: Some(incident),
         };
-        with_cookies(self.pages.answer(&page), cookies.unwrap_or_default())
+        with_cookies(self.show(request, &page), cookies.unwrap_or_default())
     }
 }
 

@@ -20,10 +20,10 @@ use std::sync::Arc;
 impl SignIn {
     pub(super) async fn callback(&self, name: &str, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
         let Some(provider) = self.providers.iter().find(|(client, _)| client.as_str() == name).map(|(_, it)| it) else {
-            return Ok(self.notice(Notice::NotFound, None));
+            return Ok(self.notice(Notice::NotFound, None, request.language));
         };
         if request.method != Method::GET {
-            return Ok(super::allowing(self.notice(Notice::MethodNotAllowed, None), "GET"));
+            return Ok(super::allowing(self.notice(Notice::MethodNotAllowed, None, request.language), "GET"));
         }
         let answer = match Answer::read(request.parameters()) {
             Ok(answer) => answer,
@@ -111,7 +111,7 @@ impl SignIn {
             BadAnswer::Neither => {
                 let arrival = self.sole_attempt(request).and_then(|(_, attempt)| attempt.arrival);
                 let page = self.trouble_notice(Notice::CallbackIncomplete, None, arrival.as_ref());
-                without_referrer(self.pages.answer(&page))
+                without_referrer(self.show(request, &page))
             }
             BadAnswer::NoState => self.trouble(Notice::AttemptUnknown, None, None),
             BadAnswer::Parameters | BadAnswer::Both | BadAnswer::Code => self.trouble(Notice::BadRequest, None, None),

@@ -82,7 +82,7 @@ impl SignIn {
             first_time: landed.first_time,
             provider,
         };
-        Ok(self.pages.answer(&page))
+        Ok(self.show(request, &page))
     }
 
     /// The redirect to [`SignIn::denied_page`].
@@ -100,11 +100,11 @@ impl SignIn {
         let client = asked_by.as_ref().map(|(_, site)| &site.client);
         let client = client.or_else(|| self.default_provider().map(|provider| &provider.settings().name));
         let Some(provider) = client.and_then(|client| self.provider_view(client)) else {
-            return Ok(self.notice(Notice::Internal, None));
+            return Ok(self.notice(Notice::Internal, None, request.language));
         };
         let Some((arrival, site)) = asked_by else {
             let page = Page::Denied { site: None, needs: Vec::new(), retry: START.to_owned(), leave: None, provider };
-            return Ok(self.pages.answer(&page));
+            return Ok(self.show(request, &page));
         };
         let root = self.root(request).await?;
         let front = format!("{}/", self.origin(&arrival.host));
@@ -120,7 +120,7 @@ impl SignIn {
             leave: Some(leave),
             provider,
         };
-        Ok(self.pages.answer(&page))
+        Ok(self.show(request, &page))
     }
 
     /// Whether the site's front page opens for this visitor as they are.
@@ -160,7 +160,7 @@ impl SignIn {
         let notice = Notice::ALL.iter().copied().find(|notice| notice.code() == trouble.notice);
         let incident = trouble.incident.and_then(|text| text.parse().ok());
         let page = self.trouble_notice(notice.unwrap_or(Notice::Internal), incident, trouble.arrival.as_ref());
-        self.pages.answer(&page)
+        self.show(request, &page)
     }
 
     /// The page itself; its link starts again, at the site that asked if that is known.

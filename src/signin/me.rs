@@ -1,9 +1,7 @@
-//! `/.lychgate/me` on a site host: who is signed in here, for the site's own scripts (T86); and the account
-//! page on the sign-in host. Both only show.
+//! `/.lychgate/me` on a site host: who is signed in here, for the site's own scripts (T86). Only shows.
 
-use super::settings::{SIGN_IN, SIGN_OUT};
 use super::{OwnRequest, SignIn, StepFault};
-use crate::pages::{self, Notice, Page, PersonView};
+use crate::pages::{self, Notice};
 use crate::policy::Site;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -33,29 +31,5 @@ impl SignIn {
             "expires": identity.session_expires.0,
         });
         Ok(pages::json(StatusCode::OK, &body))
-    }
-
-    /// `/.lychgate/account`.
-    pub(super) async fn account(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
-        let Some(root) = self.root(request).await? else { return Ok(pages::redirect(SIGN_IN)) };
-        let identity = &root.identity;
-        let Some(provider) = self.provider_view(&identity.client) else {
-            return Ok(self.notice(Notice::Internal, None));
-        };
-        let connection = self.vault.connection(&root.session.connection).await?;
-        let policies = self.policies.load();
-        let sites = policies.sites().iter().filter(|site| site.client == identity.client);
-        let page = Page::Account {
-            person: PersonView::from(&**identity),
-            since: connection.map(|connection| connection.first_seen),
-            signed_in_at: Some(identity.signed_in_at),
-            expires: Some(identity.session_expires),
-            granted: pages::scope_lines(&identity.scopes),
-            sites: sites.map(|site| self.site_view(site)).collect(),
-            browsers: None,
-            sign_out: SIGN_OUT.to_owned(),
-            provider,
-        };
-        Ok(self.pages.answer(&page))
     }
 }

@@ -1,6 +1,7 @@
 //! The journeys: signing in and out, from the first redirect to the last ticket. `proxy` brings requests
 //! for our own addresses and sends the answers; this folder knows no socket and no engine.
 
+mod account;
 mod answer;
 mod arrival;
 mod arrive;
@@ -35,7 +36,7 @@ pub use request::OwnRequest;
 pub use settings::{SignInParts, SignInSettings, back_channel_url, callback_url, sign_out_return_url};
 
 use crate::assertion::Assertions;
-use crate::domain::{Chance, ClientName, Clock, IncidentId};
+use crate::domain::{Chance, ClientName, Clock, IncidentId, Language};
 use crate::metrics::Metrics;
 use crate::orcid::Provider;
 use crate::pages::{ASSETS, Notice, Page, Pages, ProviderView, SiteView};
@@ -125,11 +126,11 @@ impl SignIn {
 
     /// Answers under `/.lychgate/` on the sign-in host.
     pub async fn at_sign_in_host(&self, request: OwnRequest) -> Response<Bytes> {
-        let path = request.path.as_str();
+        let (path, language) = (request.path.as_str(), request.language);
         if let Some(name) = path.strip_prefix(settings::CALLBACK) {
             return match self.callback(name, &request).await {
                 Ok(answer) => answer,
-                Err(fault) => self.broken_off(path, Notice::StoreUnavailable, &fault),
+                Err(fault) => self.broken_off(path, Notice::StoreUnavailable, language, &fault),
             };
         }
         if let Some(name) = path.strip_prefix(settings::BACK_CHANNEL) {
@@ -137,10 +138,10 @@ impl SignIn {
         }
         if path == settings::SIGN_OUT {
             let step = self.sign_out(&request).await;
-            return self.settle(step, None);
+            return self.settle(step, None, language);
         }
         if !request.is_reading() {
-            return allowing(self.notice(Notice::MethodNotAllowed, None), "GET, HEAD");
+            return allowing(self.notice(Notice::MethodNotAllowed, None, language), "GET, HEAD");
         }
         let step = match path {
             settings::SIGN_IN => self.sign_in_page(&request).await,
@@ -152,22 +153,25 @@ impl SignIn {
             settings::SIGN_OUT_RETURN => self.back_from_sign_out(&request).await,
             settings::TROUBLE => Ok(self.trouble_page(&request)),
             settings::JWKS => Ok(self.jwks()),
-            path => Ok(self.asset(path, None)),
+            path => Ok(self.asset(path, None, language)),
         };
-        self.settle(step, None)
+        self.settle(step, None, language)
     }
 
     /// Answers under `/.lychgate/` on a host of `site`. Nothing here can change a connection, another
     /// site or another session: the site's own script shares this origin.
     pub async fn at_site_host(&self, site: &Arc<Site>, request: OwnRequest) -> Response<Bytes> {
+        let language = request.language;
         let step = match request.path.as_str() {
             settings::ARRIVE => self.arrive(site, &request).await,
             settings::SIGN_OUT => self.sign_out_here(site, &request).await,
-            _ if !request.is_reading() => Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site)), "GET, HEAD")),
+            _ if !request.is_reading() => {
+                Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), language), "GET, HEAD"))
+            }
             settings::ME => self.me(site, &request).await,
-            path => Ok(self.asset(path, Some(site))),
+            path => Ok(self.asset(path, Some(site), language)),
         };
-        self.settle(step, Some(site))
+        self.settle(step, Some(site), language)
     }
 
     /// How long an answer may take.
@@ -177,24 +181,35 @@ impl SignIn {
 
     /// The answer where there is none, for it broke down or took longer than [`SignIn::patience`]; logged here. At
     /// a callback it is a redirect, as every other: the address holds a code (T47).
-    pub fn broken_off(&self, path: &str, notice: Notice, cause: &dyn fmt::Display) -> Response<Bytes> {
+    pub fn broken_off(
+        &self,
+        path: &str,
+        notice: Notice,
+        language: Language,
+        cause: &dyn fmt::Display,
+    ) -> Response<Bytes> {
         let incident = IncidentId::draw(&*self.chance);
         tracing::error!(%incident, %cause, "a journey of the sign-in broke off");
         if path.starts_with(settings::CALLBACK) {
             return self.trouble(notice, Some(incident), None);
         }
-        self.pages.answer(&Page::Notice { notice, incident: Some(incident), next: Vec::new(), site: None })
+        self.pages.answer(&Page::Notice { notice, incident: Some(incident), next: Vec::new(), site: None }, language)
     }
 
     /// A step that met a store that cannot answer becomes 503; logged here, once.
-    fn settle(&self, step: Result<Response<Bytes>, StepFault>, site: Option<&Arc<Site>>) -> Response<Bytes> {
+    fn settle(
+        &self,
+        step: Result<Response<Bytes>, StepFault>,
+        site: Option<&Arc<Site>>,
+        language: Language,
+    ) -> Response<Bytes> {
         step.unwrap_or_else(|fault| {
             let incident = IncidentId::draw(&*self.chance);
             let site_name = site.map_or("", |site| site.name.as_str());
             tracing::error!(%incident, site.name = site_name, cause = %fault, "the store could not be asked during a sign-in");
             let site = site.map(|site| self.site_view(site));
             let notice = Notice::StoreUnavailable;
-            self.pages.answer(&Page::Notice { notice, incident: Some(incident), next: Vec::new(), site })
+            self.pages.answer(&Page::Notice { notice, incident: Some(incident), next: Vec::new(), site }, language)
         })
     }
 
@@ -228,14 +243,19 @@ impl SignIn {
         named.or_else(|| self.providers.values().next())
     }
 
-    fn notice(&self, notice: Notice, site: Option<&Arc<Site>>) -> Response<Bytes> {
-        let site = site.map(|site| self.site_view(site));
-        self.pages.answer(&Page::Notice { notice, incident: None, next: Vec::new(), site })
+    /// The answer that shows a page, in the visitor's language.
+    fn show(&self, request: &OwnRequest, page: &Page) -> Response<Bytes> {
+        self.pages.answer(page, request.language)
     }
 
-    fn asset(&self, path: &str, site: Option<&Arc<Site>>) -> Response<Bytes> {
+    fn notice(&self, notice: Notice, site: Option<&Arc<Site>>, language: Language) -> Response<Bytes> {
+        let site = site.map(|site| self.site_view(site));
+        self.pages.answer(&Page::Notice { notice, incident: None, next: Vec::new(), site }, language)
+    }
+
+    fn asset(&self, path: &str, site: Option<&Arc<Site>>, language: Language) -> Response<Bytes> {
         let asset = if path.starts_with(ASSETS) { self.pages.asset(path) } else { None };
-        asset.unwrap_or_else(|| self.notice(Notice::NotFound, site))
+        asset.unwrap_or_else(|| self.notice(Notice::NotFound, site, language))
     }
 
     /// The public keys of our assertions. Apps may keep them for as long as a new key waits before it

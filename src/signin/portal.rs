@@ -18,10 +18,10 @@ impl SignIn {
     /// The portal's one page. It explains by itself, so its button leads straight to the provider.
     pub fn portal_page(&self, site: &Arc<Site>, request: &OwnRequest, live: Option<&LiveSession>) -> Response<Bytes> {
         if request.path != "/" {
-            return self.notice(Notice::NotFound, Some(site));
+            return self.notice(Notice::NotFound, Some(site), request.language);
         }
         let Some(provider) = self.provider_view(&site.client) else {
-            return self.notice(Notice::Internal, Some(site));
+            return self.notice(Notice::Internal, Some(site), request.language);
         };
         let live = live.filter(|live| live.identity.client == site.client);
         let wanted = self.portal_scopes(site);
@@ -43,7 +43,7 @@ impl SignIn {
             account: Some(format!("{}{ACCOUNT}", self.home())),
             provider,
         };
-        with_cookies(self.pages.answer(&page), departure.cookies)
+        with_cookies(self.show(request, &page), departure.cookies)
     }
 
     /// All that the portal's rules ask for, and the base scope.

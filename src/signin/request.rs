@@ -1,7 +1,7 @@
 //! [`OwnRequest`]: a request for one of our own addresses, already parsed strictly by `proxy`; and the
 //! bounded, duplicate-refusing reading of its query and form (T39). Every step of `signin` takes one.
 
-use crate::domain::Host;
+use crate::domain::{Host, Language};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::borrow::Cow;
@@ -22,6 +22,8 @@ pub struct OwnRequest {
     /// Already bounded by the caller.
     pub body: Bytes,
     pub peer: IpAddr,
+    /// What its page speaks.
+    pub language: Language,
 }
 
 impl fmt::Debug for OwnRequest {

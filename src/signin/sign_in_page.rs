@@ -28,7 +28,7 @@ impl SignIn {
     pub(super) async fn sign_in_page(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
         let root = self.root(request).await?;
         let (arrival, site) = match self.expected_arrival(request) {
-            Expected::Nobody => return Ok(self.plain_sign_in(root.as_deref())),
+            Expected::Nobody => return Ok(self.plain_sign_in(request, root.as_deref())),
             Expected::Late(way_back) => return Ok(pages::redirect(&way_back)),
             Expected::Arrival(arrival, site) => (arrival, site),
         };
@@ -46,7 +46,7 @@ impl SignIn {
         if skip_page && arrival.mode != Mode::Ask {
             return Ok(pages::redirect(&self.address_with(START, &arrival)));
         }
-        Ok(self.sign_in_page_for(&arrival, &site, root.as_deref(), reach))
+        Ok(self.sign_in_page_for(request, &arrival, &site, root.as_deref(), reach))
     }
 
     /// "Continue as NAME" was chosen.
@@ -67,13 +67,14 @@ impl SignIn {
 
     fn sign_in_page_for(
         &self,
+        request: &OwnRequest,
         arrival: &Arrival,
         site: &Arc<Site>,
         root: Option<&LiveSession>,
         reach: Option<Reach>,
     ) -> Response<Bytes> {
         let Some(provider) = self.provider_view(&site.client) else {
-            return self.notice(Notice::Internal, Some(site));
+            return self.notice(Notice::Internal, Some(site), request.language);
         };
         // What stands on the page is what ORCID will ask: for a step-up, only what is new.
         let (person, continue_as, needs, mode) = match (root, reach) {
@@ -93,15 +94,17 @@ impl SignIn {
             continue_as,
             provider,
         };
-        self.pages.answer(&page)
+        self.show(request, &page)
     }
 
     /// Somebody opened the sign-in page by itself: from a bookmark, or by hand.
-    fn plain_sign_in(&self, root: Option<&LiveSession>) -> Response<Bytes> {
+    fn plain_sign_in(&self, request: &OwnRequest, root: Option<&LiveSession>) -> Response<Bytes> {
         if root.is_some() {
             return pages::redirect(ACCOUNT);
         }
-        let Some(provider) = self.default_provider() else { return self.notice(Notice::NotFound, None) };
+        let Some(provider) = self.default_provider() else {
+            return self.notice(Notice::NotFound, None, request.language);
+        };
         let base: ScopeSet = std::iter::once(provider.settings().base_scope.clone()).collect();
         let settings = provider.settings();
         let page = Page::SignIn {
@@ -113,7 +116,7 @@ impl SignIn {
             continue_as: None,
             provider: ProviderView::new(settings.environment, &settings.issuer),
         };
-        self.pages.answer(&page)
+        self.show(request, &page)
     }
 
     /// Reads the `arrival` parameter and finds its site in the policies now in force.

@@ -30,13 +30,13 @@ impl SignIn {
         request: &OwnRequest,
     ) -> Result<Response<Bytes>, StepFault> {
         if !is_possible(request) {
-            return Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site)), METHODS));
+            return Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), request.language), METHODS));
         }
         let Some(live) = self.visitor(request).await? else {
             return Ok(self.signed_out_here(site, request));
         };
         if request.is_reading() {
-            return Ok(self.ask_sign_out(Reach::Site, &live, Some(site), Action::SignOutHere));
+            return Ok(self.ask_sign_out(request, Reach::Site, &live, Some(site), Action::SignOutHere));
         }
         if let Some(refusal) = self.objection(request, &live, Action::SignOutHere, Some(site)) {
             return Ok(refusal);
@@ -51,13 +51,13 @@ impl SignIn {
     /// On the sign-in host.
     pub(super) async fn sign_out(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
         if !is_possible(request) {
-            return Ok(allowing(self.notice(Notice::MethodNotAllowed, None), METHODS));
+            return Ok(allowing(self.notice(Notice::MethodNotAllowed, None, request.language), METHODS));
         }
         let Some(root) = self.root(request).await? else {
-            return Ok(self.signed_out(Reach::Everywhere, None));
+            return Ok(self.signed_out(request, Reach::Everywhere, None));
         };
         if request.is_reading() {
-            return Ok(self.ask_sign_out(Reach::Everywhere, &root, None, Action::SignOut));
+            return Ok(self.ask_sign_out(request, Reach::Everywhere, &root, None, Action::SignOut));
         }
         if let Some(refusal) = self.objection(request, &root, Action::SignOut, None) {
             return Ok(refusal);
@@ -67,7 +67,7 @@ impl SignIn {
             // Without the button's field, the smaller of the two.
             None => Reach::Everywhere,
             Some(Some(reach @ (Reach::Everywhere | Reach::AllDevices))) => reach,
-            Some(_) => return Ok(self.notice(Notice::BadRequest, None)),
+            Some(_) => return Ok(self.notice(Notice::BadRequest, None, request.language)),
         };
         if reach == Reach::AllDevices {
             self.vault.end_all_sessions(&root.session.connection).await?;
@@ -75,7 +75,7 @@ impl SignIn {
             self.vault.end_session(&root.session.key).await?;
         }
         tracing::info!(reach = reach.as_str(), "a researcher signed out");
-        let answer = self.signed_out(reach, Some(&root));
+        let answer = self.signed_out(request, reach, Some(&root));
         Ok(with_cookies(answer, vec![cookie::expire(cookie::SESSION)]))
     }
 
@@ -90,16 +90,17 @@ impl SignIn {
     ) -> Option<Response<Bytes>> {
         if !form_token::from_our_page(&request.headers, &self.origin(&request.host)) {
             tracing::warn!(action = ?action, "another origin tried to change something");
-            return Some(self.notice(Notice::CrossSiteRefused, site));
+            return Some(self.notice(Notice::CrossSiteRefused, site, request.language));
         }
-        let Ok(form) = request.form() else { return Some(self.notice(Notice::BadRequest, site)) };
+        let Ok(form) = request.form() else { return Some(self.notice(Notice::BadRequest, site, request.language)) };
         let token = form.get("token").unwrap_or_default();
         let ours = form_token::verify(&self.forms, &live.session.key, action, token);
-        (!ours).then(|| self.notice(Notice::FormExpired, site))
+        (!ours).then(|| self.notice(Notice::FormExpired, site, request.language))
     }
 
     fn ask_sign_out(
         &self,
+        request: &OwnRequest,
         reach: Reach,
         live: &LiveSession,
         site: Option<&Arc<Site>>,
@@ -114,12 +115,12 @@ impl SignIn {
             token: form_token::issue(&self.forms, &live.session.key, action),
             cancel: Some(cancel.to_owned()),
         };
-        self.pages.answer(&page)
+        self.show(request, &page)
     }
 
     fn signed_out_here(&self, site: &Arc<Site>, request: &OwnRequest) -> Response<Bytes> {
         let Some(provider) = self.provider_view(&site.client) else {
-            return self.notice(Notice::Internal, Some(site));
+            return self.notice(Notice::Internal, Some(site), request.language);
         };
         let page = Page::SignedOut {
             reach: Reach::Site,
@@ -129,28 +130,34 @@ impl SignIn {
             provider,
             there: There::MaybeStill,
         };
-        self.pages.answer(&page)
+        self.show(request, &page)
     }
 
     /// Nobody is signed in on the sign-in host any more. With the way to sign out at the provider too, where
     /// there is one: a session there would let whoever comes next in again.
-    pub(super) fn signed_out(&self, reach: Reach, root: Option<&LiveSession>) -> Response<Bytes> {
+    pub(super) fn signed_out(&self, request: &OwnRequest, reach: Reach, root: Option<&LiveSession>) -> Response<Bytes> {
         let known = root.and_then(|root| self.providers.get(&root.identity.client));
         let Some(provider) = known.or_else(|| self.default_provider()) else {
-            return self.notice(Notice::NotFound, None);
+            return self.notice(Notice::NotFound, None, request.language);
         };
         match self.way_out(provider) {
             Some((address, cookie)) => {
-                with_cookies(self.signed_out_page(reach, provider, There::Leave(address)), vec![cookie])
+                with_cookies(self.signed_out_page(request, reach, provider, There::Leave(address)), vec![cookie])
             }
-            None => self.signed_out_page(reach, provider, There::MaybeStill),
+            None => self.signed_out_page(request, reach, provider, There::MaybeStill),
         }
     }
 
-    pub(super) fn signed_out_page(&self, reach: Reach, provider: &Provider, there: There) -> Response<Bytes> {
+    pub(super) fn signed_out_page(
+        &self,
+        request: &OwnRequest,
+        reach: Reach,
+        provider: &Provider,
+        there: There,
+    ) -> Response<Bytes> {
         let settings = provider.settings();
         let provider = ProviderView::new(settings.environment, &settings.issuer);
         let again = Some(SIGN_IN.to_owned());
-        self.pages.answer(&Page::SignedOut { reach, site: None, again, everywhere: None, provider, there })
+        self.show(request, &Page::SignedOut { reach, site: None, again, everywhere: None, provider, there })
     }
 }

@@ -50,8 +50,8 @@ impl SignIn {
         }
         let provider = left.as_ref().and_then(|client| self.providers.get(client));
         let answer = match provider {
-            Some(provider) => self.signed_out_page(Reach::Everywhere, provider, There::SignedOutToo),
-            None => self.signed_out(Reach::Everywhere, None),
+            Some(provider) => self.signed_out_page(request, Reach::Everywhere, provider, There::SignedOutToo),
+            None => self.signed_out(request, Reach::Everywhere, None),
         };
         Ok(with_cookies(answer, ended))
     }

@@ -26,7 +26,9 @@ impl SignIn {
             Expected::Late(way_back) => return Ok(pages::redirect(&way_back)),
             Expected::Arrival(arrival, site) => (Some(*arrival), self.providers.get(&site.client)),
         };
-        let Some(provider) = provider.cloned() else { return Ok(self.notice(Notice::Internal, None)) };
+        let Some(provider) = provider.cloned() else {
+            return Ok(self.notice(Notice::Internal, None, request.language));
+        };
         let root = self.root(request).await?;
         let asked = asked_scopes(arrival.as_ref(), root.as_deref(), &provider);
         // `prompt` means something with `openid` only, and is sent with it only (`orcid.md` §2.1).
@@ -58,7 +60,7 @@ impl SignIn {
         };
         let address = match provider.authorization_url(&question).await {
             Ok(address) => address,
-            Err(trouble) => return self.cannot_start(&attempt, &trouble),
+            Err(trouble) => return self.cannot_start(request, &attempt, &trouble),
         };
         let cookies = self.keep_attempt(request, id, &attempt).or_else(|| {
             // Unusually many scopes: rather lose the exact page than the sign-in.
@@ -67,13 +69,13 @@ impl SignIn {
         });
         match cookies {
             Some(cookies) => with_cookies(pages::redirect(&address), cookies),
-            None => self.notice(Notice::Internal, None),
+            None => self.notice(Notice::Internal, None, request.language),
         }
     }
 
     /// J14: the provider cannot be asked where to send anybody. Sessions live on; this page says so
     /// and tries again.
-    fn cannot_start(&self, attempt: &Attempt, trouble: &OrcidTrouble) -> Response<Bytes> {
+    fn cannot_start(&self, request: &OwnRequest, attempt: &Attempt, trouble: &OrcidTrouble) -> Response<Bytes> {
         let incident = IncidentId::draw(&*self.chance);
         let notice = start_notice(trouble);
         let site = attempt.arrival.as_ref().and_then(|arrival| self.site_of(arrival));
@@ -85,7 +87,7 @@ impl SignIn {
         };
         let next = vec![Link::new(LinkLabel::TryAgain, retry)];
         let site = site.map(|site| self.site_view(&site));
-        self.pages.answer(&Page::Notice { notice, incident: Some(incident), next, site })
+        self.show(request, &Page::Notice { notice, incident: Some(incident), next, site })
     }
 }
 

@@ -184,10 +184,10 @@ async fn t41_another_issuers_no_ends_nothing() {
 #[tokio::test]
 async fn t47_a_callback_that_broke_off_is_a_redirect_too() {
     let campus = Campus::open().await;
-    let answer = campus.gate.broken_off("/.lychgate/callback/orcid", Notice::Internal, &"a panic");
+    let answer = campus.gate.broken_off("/.lychgate/callback/orcid", Notice::Internal, Language::En, &"a panic");
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
-    let answer = campus.gate.broken_off("/.lychgate/account", Notice::Internal, &"a panic");
+    let answer = campus.gate.broken_off("/.lychgate/account", Notice::Internal, Language::En, &"a panic");
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     // So is one that meets a store that has ended.
     let (browser, at_provider) = under_way(&campus).await;

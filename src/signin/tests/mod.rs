@@ -9,7 +9,7 @@ mod sealing;
 use super::*;
 use crate::assertion::{AssertionKeys, Assertions, generate_key};
 use crate::domain::{
-    ClientSecret, Environment, Host, Membership, Scope, StoppedClock, SystemChance, UnixTime, return_to,
+    ClientSecret, Environment, Host, Language, Membership, Scope, StoppedClock, SystemChance, UnixTime, return_to,
 };
 use crate::orcid::{ClientAuthentication, ProviderSettings, SigningAlgorithm, Timeouts};
 use crate::pages::PagesSettings;
@@ -281,7 +281,16 @@ impl Browser<'_> {
             headers.insert("cookie", HeaderValue::from_str(&line).unwrap());
         }
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        OwnRequest { host, method, path: path.to_owned(), query, headers, body: Bytes::new(), peer }
+        OwnRequest {
+            host,
+            method,
+            path: path.to_owned(),
+            query,
+            headers,
+            body: Bytes::new(),
+            peer,
+            language: Language::En,
+        }
     }
 
     /// One request and its answer, redirects not followed.
