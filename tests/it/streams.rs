@@ -170,6 +170,25 @@ async fn events_arrive_as_they_are_sent() {
     campus.close().await;
 }
 
+/// Small writes are joined, but nothing the app has sent waits for what it has not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_announced_body_arrives_as_it_is_sent() {
+    let campus = Campus::open().await;
+    let browser = signed_in(&campus).await;
+    for speaks in [Speaks::OnlyHttp1, Speaks::OnlyHttp2] {
+        let push = campus.library().announce("/slow", 40);
+        let mut stream = events(&browser.speaking(speaks), "/slow").stream().await;
+        assert_eq!(stream.headers["content-length"], "40", "{speaks:?}");
+        for piece in [b"0123456789"; 4] {
+            push.send(piece.to_vec()).await.expect("the app is serving");
+            assert_eq!(stream.next(SOON).await.expect("a piece"), piece.as_slice(), "{speaks:?}");
+        }
+        drop(push);
+        assert!(stream.next(SOON).await.is_none_or(|rest| rest.is_empty()), "{speaks:?}");
+    }
+    campus.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_event_stream_over_http1_ends_with_its_session() {
     let campus = Campus::open().await;

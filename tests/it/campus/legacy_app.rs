@@ -18,6 +18,9 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 /// Makes the bytes of an answer from a request.
 pub type Reply = Arc<dyn Fn(&Received) -> Vec<u8> + Send + Sync>;
 
+/// Pieces of a body, as a test pushes them.
+type Pieces = Arc<tokio::sync::Mutex<mpsc::Receiver<Vec<u8>>>>;
+
 /// How a path is answered.
 #[derive(Clone)]
 pub enum Behaviour {
@@ -28,7 +31,9 @@ pub enum Behaviour {
     /// As `Answer`, but not before the test says so.
     Held(Arc<Notify>, u16, Vec<u8>),
     /// An endless answer (`text/event-stream`) of the pieces the test pushes; see [`LegacyApp::stream`].
-    Stream(Arc<tokio::sync::Mutex<mpsc::Receiver<Vec<u8>>>>),
+    Stream(Pieces),
+    /// As `Stream`, but an answer that announces so many bytes; see [`LegacyApp::announce`].
+    Announced(usize, Pieces),
     /// So many bytes of `x`, chunked or with a length.
     Big { bytes: usize, chunked: bool },
     /// Accepts a WebSocket and sends every message back.
@@ -167,6 +172,13 @@ impl LegacyApp {
     pub fn stream(&self, path: &str) -> mpsc::Sender<Vec<u8>> {
         let (sender, receiver) = mpsc::channel(16);
         self.on(path, Behaviour::Stream(Arc::new(tokio::sync::Mutex::new(receiver))));
+        sender
+    }
+
+    /// Answers `path` with a body of `length` bytes, which come as they are sent.
+    pub fn announce(&self, path: &str, length: usize) -> mpsc::Sender<Vec<u8>> {
+        let (sender, receiver) = mpsc::channel(16);
+        self.on(path, Behaviour::Announced(length, Arc::new(tokio::sync::Mutex::new(receiver))));
         sender
     }
 
@@ -342,6 +354,14 @@ async fn answer<W: AsyncWrite + Unpin>(
                 chunk(wire, &piece).await?;
             }
             wire.write_all(b"0\r\n\r\n").await?;
+        }
+        Behaviour::Announced(length, pieces) => {
+            wire.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes()).await?;
+            let mut pieces = pieces.lock().await;
+            while let Some(piece) = pieces.recv().await {
+                wire.write_all(&piece).await?;
+                wire.flush().await?;
+            }
         }
         Behaviour::Big { bytes, chunked } => big(wire, bytes, chunked).await?,
         Behaviour::Raw(bytes) => {
