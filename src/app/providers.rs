@@ -45,6 +45,7 @@ fn provider_settings(
 ) -> ProviderSettings {
     ProviderSettings {
         name: name.clone(),
+        title: client.title.clone(),
         environment: client.environment,
         membership: client.membership,
         client_id: client.id.clone(),
@@ -69,6 +70,7 @@ fn provider_settings(
         subject_claim: client.subject_claim.clone(),
         extra_scopes: client.extra_scopes.clone(),
         offer_sign_out: client.offer_sign_out,
+        show_login: client.show_login,
         userinfo: client.userinfo,
         cache_file: Some(settings.state.directory.join(format!("discovery-{name}.json"))),
         ca_file: client.ca_file.clone(),

@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// The iD of the visitor; a guest without
     #[arg(long = "as", value_name = "ID")]
     visitor: Option<OrcidId>,
+    /// Through which of the site's clients the visitor signed in; the first, if not said
+    #[arg(long, value_name = "NAME")]
+    client: Option<ClientName>,
     /// What the visitor has allowed, space-separated
     #[arg(long, default_value = "openid")]
     scopes: ScopeSet,
@@ -66,7 +69,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         report::line(format_args!("no site answers at `{host}`: 421"));
         return Ok(Answer::No);
     };
-    check_scopes(&arguments.scopes, context.clients.get(&site.client), site)?;
+    let client = arguments.client.as_ref().unwrap_or_else(|| site.client());
+    check_scopes(&arguments.scopes, client, context.clients.get(client), site)?;
     let path = match CanonicalPath::from_target(target, &site.switches) {
         Ok((path, _)) => path,
         Err(bad) => {
@@ -74,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
             return Ok(Answer::No);
         }
     };
-    let identity = arguments.visitor.map(|id| Arc::new(identity(id, arguments, site, &settings)));
+    let identity = arguments.visitor.map(|id| Arc::new(identity(id, arguments, client, site, &settings)));
     let facts = Facts {
         site,
         method: &method,
@@ -93,14 +97,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
 }
 
 /// A misspelt scope would be held by nobody, and the answer be about another visitor than was meant.
-fn check_scopes(scopes: &ScopeSet, client: Option<&ClientFacts>, site: &Site) -> anyhow::Result<()> {
-    let objection = |scope| client.and_then(|facts| policy::scope_objection(scope, facts));
+fn check_scopes(
+    scopes: &ScopeSet,
+    client: &ClientName,
+    facts: Option<&ClientFacts>,
+    site: &Site,
+) -> anyhow::Result<()> {
+    let Some(facts) = facts else { bail!("the configuration has no client `{client}`") };
+    let objection = |scope| policy::scope_objection(scope, facts);
     let problems: Vec<_> = scopes.iter().filter_map(objection).map(|problem| problem.key("--scopes")).collect();
     if problems.is_empty() {
         return Ok(());
     }
     report::problems(&problems);
-    bail!("no visitor of site `{}` can hold these scopes by its client `{}`", site.name, site.client);
+    bail!("no visitor of site `{}` can hold these scopes by its client `{client}`", site.name);
 }
 
 /// Host and target as a browser would send them; nothing is repaired on the way.
@@ -112,13 +122,13 @@ fn split(url: &str) -> anyhow::Result<(Host, &str)> {
     Ok((host, if target.is_empty() { "/" } else { target }))
 }
 
-fn identity(id: OrcidId, arguments: &Arguments, site: &Site, settings: &Settings) -> Identity {
+fn identity(id: OrcidId, arguments: &Arguments, client: &ClientName, site: &Site, settings: &Settings) -> Identity {
     let now = SystemClock.now();
-    let client: ClientName = site.client.clone();
+    let environment = settings.clients.get(client).map_or(site.environment, |client| client.environment);
     Identity {
         subject: Subject::Orcid(id),
-        environment: site.environment,
-        client,
+        environment,
+        client: client.clone(),
         name: None,
         given_name: None,
         family_name: None,

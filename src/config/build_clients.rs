@@ -113,6 +113,7 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
     let timeout = take.duration(&at("timeout"), SHORTEST_WAIT, LONGEST_WAIT);
     Some(ClientSettings {
         name: name.clone(),
+        title: take.text(&at("title")),
         environment: environment?,
         membership: membership?,
         id: id?,
@@ -125,6 +126,7 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
         subject_claim,
         extra_scopes: extra_scopes?,
         offer_sign_out: take.flag(&at("offer_sign_out")),
+        show_login: take.flag(&at("show_login")),
         userinfo,
         ca_file,
         connect_timeout: connect_timeout?,
@@ -132,8 +134,13 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
     })
 }
 
-/// ORCID knows people by their iDs alone, has its own scopes, and no sign-out to send anybody to.
+/// ORCID knows people by their iDs alone, has its own scopes, and no sign-out to send anybody to; others have
+/// no registration to show.
 fn complain_of_strangers_keys(take: &Take<'_>, environment: Option<Environment>, at: &dyn Fn(&str) -> String) {
+    if environment == Some(Environment::Other) && take.is_set(&at("show_login")) {
+        let why = Problem::error("only ORCID can be told which of its screens to show first");
+        take.complain(&at("show_login"), why.remedy("remove the key"));
+    }
     if environment.is_none_or(|environment| environment == Environment::Other) {
         return;
     }

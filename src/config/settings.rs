@@ -185,6 +185,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
     pub name: ClientName,
+    /// What people call it, where a site offers several.
+    pub title: Option<String>,
     pub environment: Environment,
     pub membership: Membership,
     pub id: String,
@@ -203,6 +205,8 @@ pub struct ClientSettings {
     pub extra_scopes: ScopeSet,
     /// Whether people who sign out are shown the provider's own sign-out.
     pub offer_sign_out: bool,
+    /// Whether ORCID shows its sign-in first, rather than its registration.
+    pub show_login: bool,
     pub userinfo: bool,
     pub ca_file: Option<PathBuf>,
     /// For a TCP connection to the provider.

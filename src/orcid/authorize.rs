@@ -63,6 +63,9 @@ pub(super) fn authorization_url(
             question = question.set_max_age(Duration::ZERO);
         }
     }
+    if settings.is_orcid() && !settings.show_login {
+        question = question.add_extra_param("show_login", "false");
+    }
     match request.lang {
         Some(lang) if settings.is_orcid() => {
             if let Some(code) = orcid_language(lang) {

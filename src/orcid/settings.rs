@@ -59,6 +59,8 @@ impl Default for Timeouts {
 #[derive(Clone, Debug)]
 pub struct ProviderSettings {
     pub name: ClientName,
+    /// What people call it, where several are offered.
+    pub title: Option<String>,
     pub environment: Environment,
     pub membership: Membership,
     pub client_id: String,
@@ -81,6 +83,9 @@ pub struct ProviderSettings {
     /// Environment `other` only: people who sign out here are shown the way to sign out there too, if
     /// the provider has one.
     pub offer_sign_out: bool,
+    /// ORCID shows its sign-in first; with `false` it shows people who are not signed in there its
+    /// registration (`orcid.md` §2.1).
+    pub show_login: bool,
     /// Also ask the userinfo endpoint at each sign-in.
     pub userinfo: bool,
     /// Where discovery and keys are kept between starts; mode 0600.

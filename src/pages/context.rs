@@ -57,6 +57,7 @@ impl House {
             | Page::Denied { .. }
             | Page::SignOutAsk { .. }
             | Page::Account(_)
+            | Page::Choose(_)
             | Page::Refused { .. } => Allowance::Provider,
             Page::Notice { notice: Notice::CallbackIncomplete, .. } => Allowance::Script,
             Page::Connected { .. } | Page::SignedOut { .. } | Page::Notice { .. } => Allowance::Nothing,
@@ -92,6 +93,7 @@ impl House {
             }
             Page::SignOutAsk { .. } | Page::SignedOut { .. } => self.sign_out(page),
             Page::Account(page) => page.draw(self),
+            Page::Choose(page) => page.draw(self),
             Page::Refused { .. } => self.refused(page),
             Page::Notice { notice, incident, next, site } => {
                 let key = format!("notice.{}", notice.code());
@@ -224,7 +226,7 @@ impl House {
     }
 
     /// `key` with the site's title, `key-plain` without a site.
-    fn titled(&self, key: &str, site: Option<&SiteView>) -> String {
+    pub(super) fn titled(&self, key: &str, site: Option<&SiteView>) -> String {
         match site {
             Some(site) => self.text(key, &[("site", &clean(&site.title, SHORT))]),
             None => self.text(&format!("{key}-plain"), &[]),

@@ -6,6 +6,7 @@ pub mod texts;
 
 mod account;
 mod assets;
+mod choose;
 mod context;
 mod folder;
 mod headers;
@@ -22,6 +23,7 @@ mod words;
 
 pub use account::AccountPage;
 pub use assets::PREFIX as ASSETS;
+pub use choose::{Choice, ChoosePage};
 pub use headers::{insufficient_scope_json, json, redirect, unauthorized_json};
 pub use notice::Notice;
 pub use page::{

@@ -4,6 +4,7 @@
 
 use super::Notice;
 use super::account::AccountPage;
+use super::choose::ChoosePage;
 use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet};
 
 /// One page. Links (`start`, `retry`, `onward`, …) are `https://` addresses or paths that start with
@@ -80,6 +81,7 @@ pub enum Page {
         there: There,
     },
     Account(AccountPage),
+    Choose(ChoosePage),
     /// The policy says no. Answered with 403.
     Refused {
         person: Option<PersonView>,
@@ -113,6 +115,7 @@ impl Page {
             | Page::Denied { provider, .. }
             | Page::SignedOut { provider, .. } => Some(provider),
             Page::Account(page) => Some(&page.provider),
+            Page::Choose(page) => page.choices.first().map(|choice| &choice.provider),
             Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } => None,
         }
     }

@@ -2,6 +2,7 @@
 //! for the trial of an operator's templates at start, and for tests.
 
 use super::account::AccountPage;
+use super::choose::ChoosePage;
 use super::page::*;
 use super::{Notice, scope_lines};
 use crate::domain::{Chance, Environment, IncidentId, ScopeSet};
@@ -28,11 +29,13 @@ pub fn all() -> Vec<Sample> {
 /// Every face of every page, and every notice.
 pub fn fair() -> Vec<Sample> {
     let account = named(AccountPage::samples(), Page::Account);
-    let mut samples: Vec<Sample> = [signing_in(), portals(), after_orcid(), signing_out(), refusals(), account]
-        .into_iter()
-        .flatten()
-        .map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false })
-        .collect();
+    let choosing = named(ChoosePage::samples(), Page::Choose);
+    let mut samples: Vec<Sample> =
+        [signing_in(), portals(), after_orcid(), signing_out(), refusals(), account, choosing]
+            .into_iter()
+            .flatten()
+            .map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false })
+            .collect();
     samples.extend(Notice::ALL.iter().map(|notice| Sample {
         name: format!("notice-{}", notice.code()),
         page: notice_page(*notice),
@@ -255,6 +258,7 @@ pub fn hostile() -> Vec<Sample> {
                 }
             }
             Page::Account(page) => page.made_hostile(&stranger),
+            Page::Choose(page) => page.made_hostile(&stranger),
             Page::Refused { person, site, rule, why, contact, .. } => {
                 (*person, *site, *rule) = (Some(who.clone()), place.clone(), Some(text.clone()));
                 (*why, *contact) = (Some(text.clone()), Some(format!("https://x.example/{MARKUP}")));

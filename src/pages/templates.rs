@@ -18,6 +18,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("sign-out.html", include_str!("templates/sign-out.html")),
     ("signed-out.html", include_str!("templates/signed-out.html")),
     ("account.html", include_str!("templates/account.html")),
+    ("choose.html", include_str!("templates/choose.html")),
     ("refused.html", include_str!("templates/refused.html")),
     ("notice.html", include_str!("templates/notice.html")),
 ];

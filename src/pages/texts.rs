@@ -15,6 +15,7 @@ const ENGLISH: &[&str] = &[
     include_str!("en/common.toml"),
     include_str!("en/journeys.toml"),
     include_str!("en/account.toml"),
+    include_str!("en/choose.toml"),
     include_str!("en/notices.toml"),
     include_str!("en/other.toml"),
 ];

@@ -269,7 +269,7 @@ fn identity(site: &Site, case: &Case, id: OrcidId) -> Identity {
     Identity {
         subject: Subject::Orcid(id),
         environment: site.environment,
-        client: site.client.clone(),
+        client: site.client().clone(),
         name: None,
         given_name: None,
         family_name: None,

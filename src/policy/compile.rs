@@ -6,16 +6,20 @@ use super::compile_handoff::compile_hand_off;
 use super::compile_rules::compile_rules;
 use super::handoff::HandOff;
 use super::keys;
-use super::load::{PolicyContext, Reader};
+use super::load::{ClientFacts, PolicyContext, Reader};
 use super::path::PathSwitches;
 use super::read::{Found, Table};
 use super::rules::Rule;
 use super::site::{AuthorizationHeader, HostHeader, SignInStyle, Site, SiteKind, SiteLimits};
 use super::upstream::{self, Verification};
 use crate::domain::quantity;
-use crate::domain::{ClientName, Host, SiteName};
+use crate::domain::{ClientName, Environment, Host, SiteName};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// More registrations than this leave nobody a choice.
+const MAX_CLIENTS: usize = 8;
 
 /// What compiling one file needs around it.
 #[derive(Clone, Copy)]
@@ -39,20 +43,20 @@ pub(super) fn compile(root: &Table<'_>, around: Surroundings<'_>) -> (Claims, Op
         return (Claims::default(), None);
     };
     let claims = Claims { name: site_name(&table), hosts: hosts(&table, around.context) };
-    let client = client(&table, around.context);
+    let clients = clients(&table, around.context);
     let switches = switches(&table);
     let kind = kind(&table, around);
     let portal = kind == Some(SiteKind::Portal);
-    let facts = client.as_ref().and_then(|name| around.context.clients.get(name));
+    let facts: Vec<_> = clients.iter().filter_map(|name| around.context.clients.get(name)).collect();
     let hand_off = compile_hand_off(root, claims.name.as_ref().map(|name| &name.value), portal);
-    let rules = compile_rules(root, &switches, facts, portal, around.reader);
-    let cases = cases::read(root, facts, &rules);
+    let rules = compile_rules(root, &switches, &facts, portal, around.reader);
+    let cases = cases::read(root, facts.first().copied(), &rules);
     warn_of_plain_mistakes(root, &table);
     let site = assemble(Parts {
         root,
         table: &table,
         claims: &claims,
-        client,
+        clients,
         switches,
         kind,
         hand_off,
@@ -68,7 +72,7 @@ struct Parts<'a> {
     root: &'a Table<'a>,
     table: &'a Table<'a>,
     claims: &'a Claims,
-    client: Option<ClientName>,
+    clients: Vec<ClientName>,
     switches: PathSwitches,
     kind: Option<SiteKind>,
     hand_off: HandOff,
@@ -78,7 +82,7 @@ struct Parts<'a> {
 }
 
 fn assemble(parts: Parts<'_>) -> Option<Site> {
-    let Parts { root, table, claims, client, switches, kind, hand_off, rules, cases, around } = parts;
+    let Parts { root, table, claims, clients, switches, kind, hand_off, rules, cases, around } = parts;
     let text = |key: &str| table.text(key).map(|found| found.value);
     let flag = |key: &str, default: bool| table.flag(key).map_or(default, |found| found.value);
     // Every key is read before the first `?`, so that each is complained about.
@@ -92,15 +96,14 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
     let (about, contact) = (text("about"), text("contact"));
     let (private_cache, hsts, websocket) = (flag("private_cache", true), flag("hsts", true), flag("websocket", true));
     let name = claims.name.as_ref()?.value.clone();
-    let client = client?;
-    let environment = around.context.clients.get(&client)?.environment;
+    let environment = around.context.clients.get(clients.first()?)?.environment;
     Some(Site {
         title: title.unwrap_or_else(|| name.to_string()),
         name,
         hosts: claims.hosts.iter().map(|host| host.value.clone()).collect(),
         kind: kind?,
         environment,
-        client,
+        clients,
         sign_in: sign_in.map_or(SignInStyle::Page, |found| found.value),
         hand_off,
         switches,
@@ -174,20 +177,43 @@ fn hosts(table: &Table<'_>, context: &PolicyContext) -> Vec<Found<Host>> {
     hosts
 }
 
-fn client(table: &Table<'_>, context: &PolicyContext) -> Option<ClientName> {
-    let known = || context.clients.keys().map(ClientName::as_str);
+/// One registration or several; none when there was an error.
+fn clients(table: &Table<'_>, context: &PolicyContext) -> Vec<ClientName> {
     if !table.has("client") {
         if context.default_client.is_none() {
+            let known = context.clients.keys().map(ClientName::as_str);
             let problem = table.complain("the site names no client, and the configuration has no default one");
             table.source.add(
                 problem
-                    .expected(format!("client = one of {}", quantity::one_of(known())))
+                    .expected(format!("client = one of {}", quantity::one_of(known)))
                     .remedy("add client = \"…\", or default = true to one [clients.NAME] of the configuration"),
             );
         }
-        return context.default_client.clone();
+        return context.default_client.iter().cloned().collect();
     }
-    let found = table.text("client")?;
+    let Some(list) = table.texts("client", true) else { return Vec::new() };
+    let mut clients: Vec<ClientName> = Vec::new();
+    for found in &list.value {
+        let Some(name) = client(table, found, context) else { return Vec::new() };
+        let complain = |message: String| table.source.error(found.line, &found.key, message);
+        if clients.contains(&name) {
+            table.source.add(complain(format!("`{name}` is listed already")).remedy("list each client once"));
+        } else if let Some(other) = clients.iter().find(|other| are_strangers(&context.clients, other, &name)) {
+            let problem = complain(format!("`{name}` and `{other}` belong to different environments of ORCID"));
+            let remedy = "make a site of its own for each: the same iD is somebody else there";
+            table.source.add(problem.remedy(remedy));
+        }
+        clients.push(name);
+    }
+    if clients.is_empty() || clients.len() > MAX_CLIENTS {
+        let problem = table.source.error(list.line, &list.key, format!("{} clients", clients.len()));
+        table.source.add(problem.expected(format!("one to {MAX_CLIENTS} names of clients")));
+    }
+    clients
+}
+
+fn client(table: &Table<'_>, found: &Found<String>, context: &PolicyContext) -> Option<ClientName> {
+    let known = || context.clients.keys().map(ClientName::as_str);
     let name = found.value.parse::<ClientName>().ok().filter(|name| context.clients.contains_key(name));
     if name.is_none() {
         let problem = table
@@ -200,6 +226,13 @@ fn client(table: &Table<'_>, context: &PolicyContext) -> Option<ClientName> {
         });
     }
     name
+}
+
+/// iDs of ORCID and of its sandbox look alike and name different people; a rule's list could not tell.
+fn are_strangers(known: &BTreeMap<ClientName, ClientFacts>, one: &ClientName, other: &ClientName) -> bool {
+    let environment = |name| known.get(name).map(|facts| facts.environment);
+    let both = [environment(one), environment(other)];
+    both[0] != both[1] && !both.contains(&Some(Environment::Other))
 }
 
 fn switches(table: &Table<'_>) -> PathSwitches {

@@ -17,12 +17,12 @@ use std::net::IpAddr;
 /// More rules than this is a generated file that wants a list of iDs instead.
 const MAX_RULES: usize = 1000;
 
-/// `facts` is `None` when the site's client is unknown, which has been complained about. `portal`: the site
+/// `facts` is empty when a client of the site is unknown, which has been complained about. `portal`: the site
 /// is one, whose rules only say what to ask for.
 pub(super) fn compile_rules(
     root: &Table<'_>,
     switches: &PathSwitches,
-    facts: Option<&ClientFacts>,
+    facts: &[&ClientFacts],
     portal: bool,
     reader: &Reader<'_>,
 ) -> Vec<Rule> {
@@ -57,15 +57,15 @@ fn compile_rule(
     table: &Table<'_>,
     index: usize,
     switches: &PathSwitches,
-    facts: Option<&ClientFacts>,
+    facts: &[&ClientFacts],
     reader: &Reader<'_>,
 ) -> Rule {
     let name = table.text("name").map(|found| found.value).filter(|name| !name.trim().is_empty());
     let access = access(table);
     let scopes = rule_scopes(table, facts);
     let mut ask = scopes.clone();
-    if let Some(facts) = facts {
-        ask.insert(facts.base_scope.clone());
+    if let Some(first) = facts.first() {
+        ask.insert(first.base_scope.clone());
     }
     let rule = Rule {
         name: name.unwrap_or_else(|| format!("rule {}", index + 1)),
@@ -78,7 +78,7 @@ fn compile_rule(
         ask,
         paths: paths(table, switches),
         methods: methods(table),
-        researchers: researchers(table, facts.map(|facts| facts.environment), reader),
+        researchers: researchers(table, facts.first().map(|facts| facts.environment), reader),
         networks: networks(table),
     };
     complain_of_unprovable_age(table, facts);
@@ -135,9 +135,9 @@ fn complain_of_portal(table: &Table<'_>) {
 }
 
 /// Only with `openid` can the provider be told to make somebody sign in anew (`orcid.md` §2.1).
-fn complain_of_unprovable_age(table: &Table<'_>, facts: Option<&ClientFacts>) {
+fn complain_of_unprovable_age(table: &Table<'_>, facts: &[&ClientFacts]) {
     let key = "max_auth_age";
-    if table.has(key) && facts.is_some_and(|facts| facts.base_scope != Scope::openid()) {
+    if table.has(key) && facts.iter().any(|facts| facts.base_scope != Scope::openid()) {
         let message = "a fresh sign-in can be demanded of ORCID only together with the scope `openid`";
         let problem = table.source.error(table.line_of(key), &table.path(key), message);
         table.source.add(problem.remedy(format!("use a client with base_scope = \"openid\", or remove `{key}`")));
@@ -225,14 +225,14 @@ fn networks(table: &Table<'_>) -> Option<Vec<IpNet>> {
     Some(networks)
 }
 
-fn rule_scopes(table: &Table<'_>, facts: Option<&ClientFacts>) -> ScopeSet {
+fn rule_scopes(table: &Table<'_>, facts: &[&ClientFacts]) -> ScopeSet {
     let Some(list) = table.texts("scopes", false) else { return ScopeSet::default() };
     let mut set = ScopeSet::default();
     for found in &list.value {
         let Found { value, line, key } = found;
         match value.parse::<Scope>() {
             Ok(scope) => {
-                if let Some(problem) = facts.and_then(|facts| scopes::objection(&scope, facts)) {
+                if let Some(problem) = facts.iter().find_map(|facts| scopes::objection(&scope, facts)) {
                     table.source.add(problem.file(&table.source.file).line(*line).key(key.clone()));
                 }
                 set.insert(scope);

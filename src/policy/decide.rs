@@ -151,7 +151,7 @@ fn settle<R: Recorder>(facts: &Facts<'_>, index: usize, rule: &Rule, recorder: &
         }
     }
     // Somebody verified through another registration, perhaps of another environment, is nobody here.
-    let visitor = facts.visitor.filter(|visitor| visitor.client == facts.site.client);
+    let visitor = facts.visitor.filter(|visitor| facts.site.knows(&visitor.client));
     match rule.access {
         Access::Public => {
             says(Verdict::Admits);

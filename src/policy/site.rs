@@ -19,8 +19,10 @@ pub struct Site {
     /// Never empty; the first is the main one.
     pub hosts: Vec<Host>,
     pub kind: SiteKind,
-    /// The registration whose researchers this site knows.
-    pub client: ClientName,
+    /// The registrations whose researchers this site knows. Never empty; the first is asked where nobody
+    /// chooses.
+    pub clients: Vec<ClientName>,
+    /// Of the first registration.
     pub environment: Environment,
     pub sign_in: SignInStyle,
     pub hand_off: HandOff,
@@ -39,6 +41,18 @@ pub struct Site {
     pub rules: Vec<Rule>,
     pub cases: Vec<Case>,
     pub file: PathBuf,
+}
+
+impl Site {
+    /// The registration that is asked where nobody chooses.
+    pub fn client(&self) -> &ClientName {
+        &self.clients[0]
+    }
+
+    /// Whether somebody verified through `client` is known here.
+    pub fn knows(&self, client: &ClientName) -> bool {
+        self.clients.contains(client)
+    }
 }
 
 /// What stands behind the gate.

@@ -221,7 +221,7 @@ access = "signed-in"
     let set = set.unwrap_or_else(|| panic!("{problems:#?}"));
     let site = &set.sites()[0];
     assert_eq!(site.main_host().as_str(), "all.example");
-    assert_eq!((site.title.as_str(), site.client.as_str(), site.sign_in), ("All of it", "open", SignInStyle::Direct));
+    assert_eq!((site.title.as_str(), site.client().as_str(), site.sign_in), ("All of it", "open", SignInStyle::Direct));
     assert_eq!(site.host_header, HostHeader::Name("inner.example:8080".into()));
     let switches = PathSwitches { ignore_parameters: true, keep_encoded_slash: true, case_insensitive: true };
     assert_eq!(site.switches, switches);
@@ -241,7 +241,7 @@ access = "signed-in"
     let defaults = defaults.collect::<Vec<_>>().join("\n");
     let (set, _) = load_files(&[("all.toml".into(), defaults)], &context());
     let site = &set.unwrap().sites()[0].clone();
-    assert_eq!((site.title.as_str(), site.client.as_str(), site.sign_in), ("all", "main", SignInStyle::Page));
+    assert_eq!((site.title.as_str(), site.client().as_str(), site.sign_in), ("all", "main", SignInStyle::Page));
     assert!(site.websocket && site.private_cache && site.hsts && site.host_header == HostHeader::Pass);
     assert_eq!((site.limits, site.authorization), (SiteLimits::default(), AuthorizationHeader::Strip));
 }
@@ -301,4 +301,41 @@ fn any_text_is_answered_without_panic() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn b11_a_site_may_know_researchers_through_several_clients() {
+    let mut context = context();
+    let sandbox =
+        ClientFacts { environment: Environment::Sandbox, membership: Membership::Member, base_scope: Scope::openid() };
+    let campus = ClientFacts { environment: Environment::Other, ..sandbox.clone() };
+    context.clients.insert("box".parse().unwrap(), sandbox);
+    context.clients.insert("campus".parse().unwrap(), campus);
+    let load = |client: &str, scopes: &str| {
+        let text = format!(
+            "[site]\nname = \"library\"\nhosts = [\"library.campus.example\"]\nupstream = \"http://127.0.0.1:1\"\n\
+             client = {client}\n[[rule]]\naccess = \"signed-in\"\nscopes = {scopes}\n\
+             [[case]]\nrequest = \"GET /\"\nexpect = \"sign-in\"\n"
+        );
+        load_files(&[(PathBuf::from("library.toml"), text)], &context)
+    };
+    let known = |client: &str| {
+        let (set, problems) = load(client, "[]");
+        let set = set.unwrap_or_else(|| panic!("{problems:#?}"));
+        set.sites()[0].clients.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(known(r#""open""#), ["open"]);
+    assert_eq!(known(r#"["open", "main", "campus"]"#), ["open", "main", "campus"]);
+    for (client, scopes, complaint) in [
+        (r#"["main", "main"]"#, "[]", "`main` is listed already"),
+        (r#"["main", "mian"]"#, "[]", "the configuration has no client `mian`"),
+        ("[]", "[]", "0 clients"),
+        (r#"["main", "box"]"#, "[]", "different environments of ORCID"),
+        (r#"["main", "open"]"#, r#"["/read-limited"]"#, "needs a member client"),
+        ("7", "[]", "a text or a list of texts"),
+    ] {
+        let (set, problems) = load(client, scopes);
+        assert!(set.is_none(), "{client} was taken");
+        assert!(problems.iter().any(|problem| problem.to_string().contains(complaint)), "{client}: {problems:#?}");
+    }
 }

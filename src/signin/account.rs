@@ -15,7 +15,7 @@ impl SignIn {
         };
         let connection = self.vault.connection(&root.session.connection).await?;
         let policies = self.policies.load();
-        let sites = policies.sites().iter().filter(|site| site.client == identity.client);
+        let sites = policies.sites().iter().filter(|site| site.knows(&identity.client));
         let page = AccountPage {
             person: PersonView::from(&**identity),
             since: connection.map(|connection| connection.first_seen),

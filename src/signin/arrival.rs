@@ -3,7 +3,7 @@
 
 use super::sealed::{self, Kind};
 use super::{OwnRequest, SignIn};
-use crate::domain::{Chance, Host, ReturnTo, ScopeSet, SiteName, UnixTime};
+use crate::domain::{Chance, ClientName, Host, ReturnTo, ScopeSet, SiteName, UnixTime};
 use crate::policy::Site;
 use crate::session::cookie;
 use http::HeaderValue;
@@ -78,6 +78,8 @@ pub(super) struct Arrival {
     /// Seconds since the sign-in that the rule allows.
     pub(super) max_age: Option<u32>,
     pub(super) mode: Mode,
+    /// The registration somebody chose, where the site knows several.
+    pub(super) client: Option<ClientName>,
 }
 
 impl ArrivalCookie {
@@ -104,6 +106,11 @@ impl Arrival {
     /// The same arrival, taken up again now.
     pub(super) fn renewed(&self, now: UnixTime, mode: Mode) -> Arrival {
         Arrival { at: now, mode, ..self.clone() }
+    }
+
+    /// The same arrival, with a registration chosen.
+    pub(super) fn by(self, client: &ClientName) -> Arrival {
+        Arrival { client: Some(client.clone()), ..self }
     }
 
     pub(super) fn is_stale(&self, now: UnixTime) -> bool {

@@ -38,7 +38,7 @@ impl SignIn {
         let site = &ask.site;
         if !is_navigation(&request.method, &request.headers) {
             let front = ReturnTo::front_page(request.host.clone()).url(self.port());
-            let known = live.filter(|live| !ask.fresh && live.identity.client == site.client);
+            let known = live.filter(|live| !ask.fresh && site.knows(&live.identity.client));
             return match known.map(|live| live.identity.scopes.missing(&ask.scopes)) {
                 Some(missing) if !missing.is_empty() => pages::insufficient_scope_json(&front, &missing),
                 _ => pages::unauthorized_json(&front),
@@ -98,6 +98,7 @@ impl SignIn {
             rule: wants.rule.and_then(|rule| u16::try_from(rule).ok()),
             max_age: wants.max_auth_age.map(|age| u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
             mode,
+            client: None,
         };
         Departure { address: self.address_with(SIGN_IN, &arrival), cookies }
     }

@@ -2,6 +2,7 @@
 //! facts sealed, so that nobody can make one of our pages say something (T40, T84).
 
 use super::arrival::Arrival;
+use super::choose::registration;
 use super::sealed::{self, Kind};
 use super::settings::{ACCOUNT, CONNECTED, DENIED, SIGN_IN, START, TROUBLE};
 use super::{OwnRequest, SignIn, StepFault};
@@ -97,7 +98,7 @@ impl SignIn {
             return Ok(pages::redirect(SIGN_IN));
         };
         let asked_by = denied.arrival.and_then(|arrival| self.site_of(&arrival).map(|site| (arrival, site)));
-        let client = asked_by.as_ref().map(|(_, site)| &site.client);
+        let client = asked_by.as_ref().map(|(arrival, site)| registration(arrival, site, None));
         let client = client.or_else(|| self.default_provider().map(|provider| &provider.settings().name));
         let Some(provider) = client.and_then(|client| self.provider_view(client)) else {
             return Ok(self.notice(Notice::Internal, None, request.language));

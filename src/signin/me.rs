@@ -19,7 +19,7 @@ impl SignIn {
         if !own {
             return Ok(self.pages.answer_json(Notice::CrossSiteRefused, None));
         }
-        let live = self.visitor(request).await?.filter(|live| live.identity.client == site.client);
+        let live = self.visitor(request).await?.filter(|live| site.knows(&live.identity.client));
         let Some(live) = live else {
             return Ok(pages::unauthorized_json(&format!("{}/", self.origin(&request.host))));
         };

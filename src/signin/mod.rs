@@ -9,6 +9,7 @@ mod attempt;
 mod back_channel;
 mod begin;
 mod callback;
+mod choose;
 mod endings;
 mod finish;
 mod form_token;

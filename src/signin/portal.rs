@@ -20,10 +20,10 @@ impl SignIn {
         if request.path != "/" {
             return self.notice(Notice::NotFound, Some(site), request.language);
         }
-        let Some(provider) = self.provider_view(&site.client) else {
+        let Some(provider) = self.provider_view(site.client()) else {
             return self.notice(Notice::Internal, Some(site), request.language);
         };
-        let live = live.filter(|live| live.identity.client == site.client);
+        let live = live.filter(|live| site.knows(&live.identity.client));
         let wanted = self.portal_scopes(site);
         let return_to = ReturnTo::front_page(request.host.clone());
         let wants = Wants { return_to, target_lost: false, scopes: wanted.clone(), rule: None, max_auth_age: None };
@@ -48,7 +48,7 @@ impl SignIn {
 
     /// All that the portal's rules ask for, and the base scope.
     fn portal_scopes(&self, site: &Site) -> ScopeSet {
-        let base = self.providers.get(&site.client).map(|provider| provider.settings().base_scope.clone());
+        let base = self.providers.get(site.client()).map(|provider| provider.settings().base_scope.clone());
         let mut scopes: ScopeSet = std::iter::once(base.unwrap_or_else(Scope::openid)).collect();
         for rule in site.rules.iter().filter(|rule| rule.access == Access::SignedIn) {
             scopes = scopes.union(&rule.scopes);

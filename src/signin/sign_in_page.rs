@@ -2,6 +2,7 @@
 //! and `/.lychgate/sign-in/continue`, its answer "continue as". The arrival says which site asks.
 
 use super::arrival::{Arrival, Mode};
+use super::choose::{must_choose, registration};
 use super::navigation::is_navigation;
 use super::settings::{ACCOUNT, CONTINUE, SIGN_IN, START};
 use super::{OwnRequest, SignIn, StepFault};
@@ -32,6 +33,9 @@ impl SignIn {
             Expected::Late(way_back) => return Ok(pages::redirect(&way_back)),
             Expected::Arrival(arrival, site) => (arrival, site),
         };
+        if must_choose(&arrival, &site, root.as_deref()) {
+            return Ok(self.chooser(request, &arrival, &site));
+        }
         if matches!(arrival.mode, Mode::Another | Mode::Again) {
             return Ok(pages::redirect(&self.address_with(START, &arrival)));
         }
@@ -73,7 +77,7 @@ impl SignIn {
         root: Option<&LiveSession>,
         reach: Option<Reach>,
     ) -> Response<Bytes> {
-        let Some(provider) = self.provider_view(&site.client) else {
+        let Some(provider) = self.provider_view(registration(arrival, site, root)) else {
             return self.notice(Notice::Internal, Some(site), request.language);
         };
         // What stands on the page is what ORCID will ask: for a step-up, only what is new.
@@ -134,7 +138,7 @@ impl SignIn {
 
     /// What a live session on this host means for an arrival.
     pub(super) fn reach(&self, root: &LiveSession, arrival: &Arrival, site: &Site) -> Reach {
-        if root.identity.client != site.client || !is_recent(root.identity.proven_at, arrival.max_age, self.clock.now())
+        if !site.knows(&root.identity.client) || !is_recent(root.identity.proven_at, arrival.max_age, self.clock.now())
         {
             return Reach::SignInAgain;
         }
@@ -166,7 +170,7 @@ pub(super) fn is_recent(proven_at: Option<UnixTime>, max_age: Option<u32>, now: 
 }
 
 /// The operator's words, if the rule is still the one that asked.
-fn reasons(arrival: &Arrival, site: &Site) -> Vec<String> {
+pub(super) fn reasons(arrival: &Arrival, site: &Site) -> Vec<String> {
     let rule = arrival.rule.and_then(|rule| site.rules.get(usize::from(rule)));
     let same = rule.filter(|rule| arrival.scopes.missing(&rule.scopes).is_empty());
     same.and_then(|rule| rule.why.clone()).into_iter().collect()

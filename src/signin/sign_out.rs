@@ -5,6 +5,7 @@ use super::arrival::{LEFT_AGE, LEFT_COOKIE};
 use super::form_token::{self, Action};
 use super::settings::{ACCOUNT, SIGN_IN, SIGN_OUT};
 use super::{OwnRequest, SignIn, StepFault, allowing, with_cookies};
+use crate::domain::ClientName;
 use crate::orcid::Provider;
 use crate::pages::{Notice, Page, PersonView, ProviderView, Reach, There};
 use crate::policy::Site;
@@ -33,7 +34,7 @@ impl SignIn {
             return Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), request.language), METHODS));
         }
         let Some(live) = self.visitor(request).await? else {
-            return Ok(self.signed_out_here(site, request));
+            return Ok(self.signed_out_here(site, request, site.client()));
         };
         if request.is_reading() {
             return Ok(self.ask_sign_out(request, Reach::Site, &live, Some(site), Action::SignOutHere));
@@ -45,7 +46,7 @@ impl SignIn {
         tracing::info!(site.name = %site.name, "a researcher signed out of a site");
         // Single sign-on would undo this at the next click: for a while it asks first.
         let cookies = vec![cookie::expire(cookie::SESSION), cookie::set(LEFT_COOKIE, "1", Some(LEFT_AGE))];
-        Ok(with_cookies(self.signed_out_here(site, request), cookies))
+        Ok(with_cookies(self.signed_out_here(site, request, &live.identity.client), cookies))
     }
 
     /// On the sign-in host.
@@ -118,8 +119,8 @@ impl SignIn {
         self.show(request, &page)
     }
 
-    fn signed_out_here(&self, site: &Arc<Site>, request: &OwnRequest) -> Response<Bytes> {
-        let Some(provider) = self.provider_view(&site.client) else {
+    fn signed_out_here(&self, site: &Arc<Site>, request: &OwnRequest, client: &ClientName) -> Response<Bytes> {
+        let Some(provider) = self.provider_view(client) else {
             return self.notice(Notice::Internal, Some(site), request.language);
         };
         let page = Page::SignedOut {

@@ -3,6 +3,7 @@
 
 use super::arrival::{Arrival, Mode, Target};
 use super::attempt::{Attempt, AttemptId};
+use super::choose::registration;
 use super::navigation::is_navigation;
 use super::settings::{SIGN_IN, START};
 use super::sign_in_page::{Expected, is_recent};
@@ -21,15 +22,18 @@ impl SignIn {
             // B3: a background request must not mint attempts.
             return Ok(pages::unauthorized_json(&format!("{}{SIGN_IN}", self.home())));
         }
+        let root = self.root(request).await?;
         let (arrival, provider) = match self.expected_arrival(request) {
             Expected::Nobody => (None, self.default_provider()),
             Expected::Late(way_back) => return Ok(pages::redirect(&way_back)),
-            Expected::Arrival(arrival, site) => (Some(*arrival), self.providers.get(&site.client)),
+            Expected::Arrival(arrival, site) => {
+                let client = registration(&arrival, &site, root.as_deref());
+                (Some(*arrival), self.providers.get(client))
+            }
         };
         let Some(provider) = provider.cloned() else {
             return Ok(self.notice(Notice::Internal, None, request.language));
         };
-        let root = self.root(request).await?;
         let asked = asked_scopes(arrival.as_ref(), root.as_deref(), &provider);
         // `prompt` means something with `openid` only, and is sent with it only (`orcid.md` §2.1).
         let prompted = asked.contains(&Scope::openid()) && self.must_prove_presence(arrival.as_ref(), root.as_deref());

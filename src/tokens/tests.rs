@@ -56,6 +56,8 @@ async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>) -> Arc<Provider
         subject_claim: None,
         extra_scopes: Default::default(),
         offer_sign_out: true,
+        title: None,
+        show_login: true,
         userinfo: false,
         cache_file: None,
         ca_file: None,

@@ -8,6 +8,7 @@ mod campus;
 
 mod auth_age;
 mod browser;
+mod chooser;
 mod cli;
 mod demo;
 mod documents;

@@ -104,6 +104,16 @@ async fn prompt_and_language_are_passed_where_they_mean_something() {
 }
 
 #[tokio::test]
+async fn j3_orcid_shows_its_registration_first_where_that_is_wanted() {
+    let provider = FakeProvider::start().await;
+    let asked = parameters(&client(ProviderSettings { show_login: false, ..settings(&provider) }), &question("")).await;
+    assert_eq!(asked["show_login"], "false");
+    for usual in [settings(&provider), ProviderSettings { show_login: false, ..other(&provider) }] {
+        assert!(!parameters(&client(usual), &question("")).await.contains_key("show_login"));
+    }
+}
+
+#[tokio::test]
 async fn t35_short_or_unsafe_secrets_are_a_callers_mistake_not_a_panic() {
     let provider = FakeProvider::start().await;
     let client = client(settings(&provider));

@@ -52,6 +52,8 @@ fn offline() -> ProviderSettings {
         subject_claim: None,
         extra_scopes: ScopeSet::default(),
         offer_sign_out: true,
+        title: None,
+        show_login: true,
         userinfo: false,
         cache_file: None,
         ca_file: None,

@@ -120,6 +120,8 @@ fn provider_settings(issuer: &str) -> ProviderSettings {
         subject_claim: None,
         extra_scopes: Default::default(),
         offer_sign_out: true,
+        title: None,
+        show_login: true,
         userinfo: false,
         cache_file: None,
         ca_file: None,

@@ -18,6 +18,7 @@ fn arrival(site: &str, host: &str, hash: u8, at: UnixTime) -> Arrival {
         rule: None,
         max_age: None,
         mode: Mode::Usual,
+        client: None,
     }
 }
 

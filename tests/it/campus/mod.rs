@@ -38,6 +38,10 @@ pub const SIGN_IN: &str = "https://gate.campus.example";
 pub const LIBRARY: &str = "https://library.campus.example";
 pub const REPOSITORY: &str = "https://repository.campus.example";
 pub const PORTAL: &str = "https://portal.campus.example";
+/// A second registration, for gates whose configuration describes it.
+pub const STAFF: &str = "staff";
+pub const STAFF_CLIENT: &str = "APP-STAFF00000000000";
+pub const STAFF_SECRET: &str = "0b1ec7ed-7e57-4000-8000-0000000057af";
 const CLIENT_SECRET: &str = "0b1ec7ed-7e57-4000-8000-00000000cafe";
 
 /// What most tests need: a library (public front page, members' loans), a repository (assertion, a
@@ -270,15 +274,13 @@ impl Builder {
             text.truncate(table);
             text.push_str(&format!("[clients.campus]\n{client}\n"));
         }
-        let mut text = text
-            .replace("{client_id}", MEMBER_CLIENT)
-            .replace("{client_secret}", CLIENT_SECRET)
-            .replace("{issuer}", issuer);
+        let mut text = text.replace("{client_id}", MEMBER_CLIENT).replace("{client_secret}", CLIENT_SECRET);
         for (from, to) in &self.replaced {
             assert!(text.contains(from.as_str()), "the configuration does not hold {from:?}");
             text = text.replace(from, to);
         }
-        temp::write(folder, "lychgate.toml", text + &self.extra)
+        let text = (text + &self.extra).replace("{issuer}", issuer);
+        temp::write(folder, "lychgate.toml", text)
     }
 }
 
@@ -296,7 +298,9 @@ async fn start_simulator(clock: Arc<dyn Clock>, switches: &[(String, String)]) -
     let callback = format!("{SIGN_IN}/.lychgate/callback/campus");
     let mut client = SimulatedClient::new(MEMBER_CLIENT, CLIENT_SECRET, "Test Campus", true, &[callback.as_str()]);
     client.onward_origins = [LIBRARY, REPOSITORY, PORTAL].map(str::to_owned).to_vec();
-    let mut settings = SimulatorSettings::on_loopback(vec![client]);
+    let callback = format!("{SIGN_IN}/.lychgate/callback/{STAFF}");
+    let staff = SimulatedClient::new(STAFF_CLIENT, STAFF_SECRET, "Test Campus Staff", true, &[callback.as_str()]);
+    let mut settings = SimulatorSettings::on_loopback(vec![client, staff]);
     settings.key = Some(signing_key().await);
     settings.clock = clock;
     settings.people = seeded();

@@ -33,6 +33,8 @@ fn provider(simulator: &SimulatorHandle) -> Arc<Provider> {
         subject_claim: None,
         extra_scopes: ScopeSet::default(),
         offer_sign_out: false,
+        title: None,
+        show_login: true,
         userinfo: false,
         cache_file: None,
         ca_file: None,
