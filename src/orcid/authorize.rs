@@ -5,7 +5,7 @@ use super::OrcidTrouble;
 use super::client::oidc_client;
 use super::endpoints::Endpoints;
 use super::settings::ProviderSettings;
-use crate::domain::{Scope, ScopeSet};
+use crate::domain::{PersonHint, Scope, ScopeSet};
 use openidconnect::core::{CoreAuthPrompt, CoreResponseType};
 use openidconnect::{AuthenticationFlow, CsrfToken, LanguageTag, Nonce, PkceCodeChallenge, PkceCodeVerifier};
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub struct AuthorizationRequest<'a> {
     pub prompt_login: bool,
     /// The language of the person's pages, such as `de` or `pt-BR`.
     pub lang: Option<&'a str>,
+    /// Fills in the provider's forms.
+    pub hint: Option<&'a PersonHint>,
 }
 
 /// The languages of ORCID's screens (`orcid.md` §10.5).
@@ -66,6 +68,9 @@ pub(super) fn authorization_url(
     if settings.is_orcid() && !settings.show_login {
         question = question.add_extra_param("show_login", "false");
     }
+    for (name, value) in hints(settings, request.hint) {
+        question = question.add_extra_param(name, value);
+    }
     match request.lang {
         Some(lang) if settings.is_orcid() => {
             if let Some(code) = orcid_language(lang) {
@@ -78,6 +83,16 @@ pub(super) fn authorization_url(
         _ => {}
     }
     Ok(question.url().0.into())
+}
+
+/// ORCID has parameters of its own (`orcid.md` §2.1); elsewhere there is `login_hint` (Core §3.1.2.1).
+fn hints(settings: &ProviderSettings, hint: Option<&PersonHint>) -> Vec<(&'static str, String)> {
+    let Some(hint) = hint else { return Vec::new() };
+    let known = match settings.is_orcid() {
+        true => vec![("given_names", &hint.given_names), ("family_names", &hint.family_names), ("email", &hint.email)],
+        false => vec![("login_hint", &hint.email)],
+    };
+    known.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
 }
 
 /// The caller's promises: the library panics over a verifier of the wrong length.

@@ -5,6 +5,7 @@ use super::cases;
 use super::compile_handoff::compile_hand_off;
 use super::compile_rules::compile_rules;
 use super::handoff::HandOff;
+use super::hint_key::hint_key;
 use super::keys;
 use super::load::{ClientFacts, PolicyContext, Reader};
 use super::path::PathSwitches;
@@ -94,6 +95,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
     let limits = limits(root);
     let cors_origins = cors_origins(table);
     let (about, contact) = (text("about"), text("contact"));
+    let hint_key = hint_key(table, around.reader);
     let (private_cache, hsts, websocket) = (flag("private_cache", true), flag("hsts", true), flag("websocket", true));
     let name = claims.name.as_ref()?.value.clone();
     let environment = around.context.clients.get(clients.first()?)?.environment;
@@ -115,6 +117,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
         authorization: authorization.map_or(AuthorizationHeader::Strip, |found| found.value),
         cors_origins,
         about,
+        hint_key,
         contact,
         rules,
         cases,

@@ -25,6 +25,7 @@ pub(super) const SITE: &[&str] = &[
     "portal",
     "about",
     "contact",
+    "hint_key_file",
     "client",
     "sign_in",
     "host_header",

@@ -10,6 +10,7 @@ mod encoding;
 mod facts;
 mod fold;
 mod handoff;
+mod hint_key;
 mod keys;
 mod load;
 mod path;
@@ -28,6 +29,7 @@ pub use decide::{Admission, Ask, Decision, Refusal, RefusalReason, decide, expla
 pub use encoding::Encoding;
 pub use facts::Facts;
 pub use handoff::{AssertionSpec, BadTemplate, HandOff, HeaderTemplate, MAX_VALUE, Placeholder, Template};
+pub use hint_key::HintKey;
 pub use keys::KEYS;
 pub use load::{ClientFacts, PolicyContext, PolicySet, load, load_files};
 pub use path::{BadPath, CanonicalPath, PathSwitches};

@@ -3,6 +3,7 @@
 
 use super::cases::Case;
 use super::handoff::HandOff;
+use super::hint_key::HintKey;
 use super::path::PathSwitches;
 use super::rules::Rule;
 use crate::domain::{ClientName, Environment, Host, SiteName};
@@ -37,22 +38,12 @@ pub struct Site {
     /// Origins whose scripts may ask, `https://host[:port]`, lower-case.
     pub cors_origins: Vec<String>,
     pub about: Option<String>,
+    /// Verifies what the app says of people it sends to sign in.
+    pub hint_key: Option<HintKey>,
     pub contact: Option<String>,
     pub rules: Vec<Rule>,
     pub cases: Vec<Case>,
     pub file: PathBuf,
-}
-
-impl Site {
-    /// The registration that is asked where nobody chooses.
-    pub fn client(&self) -> &ClientName {
-        &self.clients[0]
-    }
-
-    /// Whether somebody verified through `client` is known here.
-    pub fn knows(&self, client: &ClientName) -> bool {
-        self.clients.contains(client)
-    }
 }
 
 /// What stands behind the gate.
@@ -142,6 +133,16 @@ impl Site {
     /// The main host.
     pub fn main_host(&self) -> &Host {
         self.hosts.first().expect("a site without hosts is refused when its file is read")
+    }
+
+    /// The registration that is asked where nobody chooses.
+    pub fn client(&self) -> &ClientName {
+        &self.clients[0]
+    }
+
+    /// Whether somebody verified through `client` is known here.
+    pub fn knows(&self, client: &ClientName) -> bool {
+        self.clients.contains(client)
     }
 
     pub fn is_portal(&self) -> bool {

@@ -13,6 +13,7 @@ mod choose;
 mod endings;
 mod finish;
 mod form_token;
+mod hint;
 mod me;
 mod navigation;
 mod outcomes;
@@ -170,6 +171,7 @@ impl SignIn {
                 Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), language), "GET, HEAD"))
             }
             settings::ME => self.me(site, &request).await,
+            settings::SIGN_IN => self.invite(site, &request).await,
             path => Ok(self.asset(path, Some(site), language)),
         };
         self.settle(step, Some(site), language)

@@ -54,6 +54,8 @@ impl SignIn {
     async fn set_out(&self, request: &OwnRequest, provider: &Arc<Provider>, mut attempt: Attempt) -> Response<Bytes> {
         let id = AttemptId::draw(&*self.chance);
         let (state, nonce, verifier) = (id.text(), id.derive(&self.nonces), id.derive(&self.verifiers));
+        // Names and addresses are for the provider's forms alone; the cookie of an attempt does without.
+        let hint = attempt.arrival.as_mut().and_then(|arrival| arrival.hint.take());
         let question = AuthorizationRequest {
             scopes: attempt.asked.clone(),
             state: &state,
@@ -61,6 +63,7 @@ impl SignIn {
             pkce_verifier: &verifier,
             prompt_login: attempt.prompted,
             lang: None,
+            hint: hint.as_ref(),
         };
         let address = match provider.authorization_url(&question).await {
             Ok(address) => address,

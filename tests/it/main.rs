@@ -15,6 +15,7 @@ mod documents;
 mod first_visit;
 mod floor_plan;
 mod headers;
+mod hints;
 mod liars;
 mod limits;
 mod outage;

@@ -14,6 +14,7 @@ fn question(asked: &str) -> AuthorizationRequest<'static> {
         pkce_verifier: VERIFIER,
         prompt_login: false,
         lang: None,
+        hint: None,
     }
 }
 

@@ -15,6 +15,7 @@ fn question() -> AuthorizationRequest<'static> {
         pkce_verifier: VERIFIER,
         prompt_login: false,
         lang: None,
+        hint: None,
     }
 }
 

@@ -299,6 +299,7 @@ async fn extra_scopes_are_asked_for_every_time() {
             pkce_verifier: VERIFIER,
             prompt_login: false,
             lang: None,
+            hint: None,
         };
         let url = url::Url::parse(&client.authorization_url(&request).await.unwrap()).unwrap();
         let scope = url.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();

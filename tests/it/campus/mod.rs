@@ -169,6 +169,7 @@ pub struct Builder {
     replaced: Vec<(String, String)>,
     switches: Vec<(String, String)>,
     client: Option<String>,
+    files: Vec<(String, String)>,
     clock: Option<Arc<StoppedClock>>,
 }
 
@@ -182,6 +183,7 @@ impl Default for Builder {
             replaced: Vec::new(),
             switches: Vec::new(),
             client: None,
+            files: Vec::new(),
             clock: None,
         }
     }
@@ -194,6 +196,12 @@ impl Builder {
         if text.contains(&format!("{{{name}}}")) && !self.apps.iter().any(|app| app == name) {
             self.apps.push(name.to_owned());
         }
+        self
+    }
+
+    /// Writes a file of mode 0600 beside the configuration, `name` being relative to it.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -265,6 +273,9 @@ impl Builder {
                 .iter()
                 .fold(text.clone(), |text, (app, started)| text.replace(&format!("{{{app}}}"), &started.upstream()));
             temp::write(folder, &format!("policies/{name}.toml"), text);
+        }
+        for (name, text) in &self.files {
+            temp::write(folder, name, text);
         }
         vault::generate_key_file(&folder.join("keys"), &SystemClock, &SystemChance::default())
             .expect("keys can be made");
