@@ -13,6 +13,7 @@ mod cli;
 mod demo;
 mod documents;
 mod first_visit;
+mod flood;
 mod floor_plan;
 mod headers;
 mod hints;

@@ -2,7 +2,7 @@
 //! gate fails closed, says what is wrong, and keeps what it has acknowledged. Gates that are to be killed run as
 //! processes of their own, beside the campus's.
 
-mod process;
+pub(crate) mod process;
 
 use crate::campus::browser::Browser;
 use crate::campus::people::{self, Person};

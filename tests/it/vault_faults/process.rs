@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The campus's configuration for a second gate, which has a state directory of its own.
-pub(super) fn second_gate(campus: &Campus) -> PathBuf {
+pub(crate) fn second_gate(campus: &Campus) -> PathBuf {
     let mut text = fs::read_to_string(campus.file()).unwrap();
     for (from, to) in [
         ("directory = \"state\"", "directory = \"second\""),
@@ -32,9 +32,9 @@ pub(super) fn second_gate(campus: &Campus) -> PathBuf {
 }
 
 /// A gate in a process of its own; killed with the value.
-pub(super) struct Process {
-    pub(super) child: std::process::Child,
-    pub(super) gate: SocketAddr,
+pub(crate) struct Process {
+    pub(crate) child: std::process::Child,
+    pub(crate) gate: SocketAddr,
     ops: SocketAddr,
     log: Arc<Mutex<String>>,
 }
@@ -77,14 +77,14 @@ impl Process {
         Ok(process)
     }
 
-    pub(super) async fn start(file: &Path) -> Self {
+    pub(crate) async fn start(file: &Path) -> Self {
         let command = command(file);
         let started = tokio::task::spawn_blocking(move || Self::spawn(command)).await.unwrap();
         started.unwrap_or_else(|why| panic!("the gate does not start: {why}"))
     }
 
     /// Runs a gate that must not start; what it says.
-    pub(super) async fn refuses(file: &Path, more: &[&str]) -> String {
+    pub(crate) async fn refuses(file: &Path, more: &[&str]) -> String {
         let mut command = command(file);
         command.args(more);
         let started = tokio::task::spawn_blocking(move || Self::spawn(command)).await.unwrap();
@@ -105,16 +105,16 @@ impl Process {
     }
 
     /// `kill -9`: no farewell, no flush.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    pub(super) fn network(&self, campus: &Campus) -> Arc<Network> {
+    pub(crate) fn network(&self, campus: &Campus) -> Arc<Network> {
         Arc::new(Network::new(self.gate, campus.authority.roots()).with_watch(campus.watch.clone()))
     }
 
-    pub(super) async fn ops(&self, browser: &Browser, path: &str) -> (u16, String) {
+    pub(crate) async fn ops(&self, browser: &Browser, path: &str) -> (u16, String) {
         let answer = browser.get(&format!("http://{}{path}", self.ops)).by_tool().send().await;
         (answer.status.as_u16(), answer.text())
     }
