@@ -188,7 +188,7 @@ async fn no_half_sessions(vault: &Vault, promised: &Promised, round: usize) {
 
 #[test]
 fn t71_kill_at_any_moment_loses_nothing_acknowledged_and_leaves_nothing_half_done() {
-    let kills = if std::env::var_os("LYCHGATE_LONG").is_some() { 200 } else { 12 };
+    let kills = if std::env::var_os("LYCHGATE_LONG").is_some() { 1_000 } else { 12 };
     let place = tempfile::tempdir().unwrap();
     open(place.path()).close();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
