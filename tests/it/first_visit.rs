@@ -33,6 +33,34 @@ async fn j1_a_deep_link_leads_through_orcid_and_back_to_the_same_address() {
     campus.close().await;
 }
 
+/// Someone who presses the first button of each page of ours and knows nothing else; what they do at ORCID is not counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j1_a_stranger_is_back_signed_in_after_at_most_three_clicks() {
+    let campus = Campus::open().await;
+    for deep in [format!("{LIBRARY}/loans?q=1"), format!("{REPOSITORY}/deposit/new"), format!("{REPOSITORY}/browse")] {
+        let (browser, person) = (campus.browser(), people::ordinary());
+        let mut page = browser.open(&deep).await;
+        let mut clicks = 0;
+        while page.url.as_str() != deep {
+            if page.url.as_str().starts_with(&campus.simulator.base_url) {
+                page = people::at_orcid(page, &person, true).await;
+                continue;
+            }
+            clicks += 1;
+            assert!(clicks <= 3, "{deep} takes more than three clicks\n{}", page.story());
+            let tags = page.page().tags;
+            let button = tags.iter().find(|tag| tag.name == "a" && tag.attribute("class") == Some("button"));
+            let href = button.and_then(|button| button.attribute("href"));
+            let href = href.unwrap_or_else(|| panic!("nothing to press\n{}", page.story()));
+            let onward = page.url.join(href).expect("our own links are addresses");
+            page = page.onward(http::Method::GET, onward.as_str()).follow().await;
+        }
+        page.assert_status(200);
+        assert!(clicks > 0, "a stranger was not even asked");
+    }
+    campus.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j2_denying_leads_to_a_page_that_asks_to_reconsider_and_retrying_works() {
     let campus = Campus::open().await;
