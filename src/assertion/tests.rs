@@ -21,6 +21,7 @@ fn identity() -> Identity {
         proven_at: None,
         mfa: Mfa::Unknown,
         session_expires: UnixTime(NOW.0 + 3600),
+        broken: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Answer, report};
 use crate::app::{self, StartFault};
 use crate::config::{self, Settings};
-use crate::domain::{ClientName, Clock, Host, Identity, Mfa, OrcidId, ScopeSet, Subject, SystemClock};
+use crate::domain::{Broken, ClientName, Clock, Host, Identity, Mfa, OrcidId, ScopeSet, Subject, SystemClock};
 use crate::policy::{self, CanonicalPath, ClientFacts, Decision, Facts, Site};
 use anyhow::{Context, bail};
 use http::Method;
@@ -35,6 +35,9 @@ pub(super) struct Arguments {
     /// The visitor has a second factor
     #[arg(long)]
     mfa: bool,
+    /// ORCID no longer stands behind what the visitor has allowed
+    #[arg(long)]
+    broken: bool,
     /// The visitor's address
     #[arg(long, default_value = "192.0.2.1")]
     from: IpAddr,
@@ -137,5 +140,6 @@ fn identity(id: OrcidId, arguments: &Arguments, client: &ClientName, site: &Site
         proven_at: Some(now),
         mfa: if arguments.mfa { Mfa::Enabled } else { Mfa::Unknown },
         session_expires: now.plus(Duration::from_secs(settings.sessions.absolute.as_secs())),
+        broken: arguments.broken.then_some(Broken::Withdrawn),
     }
 }

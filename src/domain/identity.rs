@@ -45,6 +45,38 @@ pub enum Mfa {
     Unknown,
 }
 
+/// Why the provider no longer stands behind a connection (`orcid.md` §5.3, §8.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Broken {
+    /// It no longer takes the connection's tokens: the person took the permission back.
+    Withdrawn,
+    /// The record was replaced by another of the same person, which is shown and never followed: who they
+    /// are now, a new sign-in must say.
+    Deprecated {
+        primary: Option<OrcidId>,
+    },
+    Locked,
+    Deactivated,
+}
+
+impl Broken {
+    /// A short stable word for logs and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Broken::Withdrawn => "withdrawn",
+            Broken::Deprecated { .. } => "deprecated",
+            Broken::Locked => "locked",
+            Broken::Deactivated => "deactivated",
+        }
+    }
+
+    /// Whether the record itself is gone or shut. Somebody signed in by such a record is signed out; who only
+    /// took a permission back is still who they were.
+    pub fn ends_sessions(self) -> bool {
+        self != Broken::Withdrawn
+    }
+}
+
 /// A verified visitor, as policies and hand-off see one: session and connection put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -64,6 +96,8 @@ pub struct Identity {
     pub mfa: Mfa,
     /// When the session ends at the latest.
     pub session_expires: UnixTime,
+    /// The provider no longer stands behind the connection; until the next sign-in.
+    pub broken: Option<Broken>,
 }
 
 impl Identity {

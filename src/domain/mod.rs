@@ -24,7 +24,7 @@ pub use clock::{Clock, StoppedClock, SystemClock, UnixTime};
 pub use grant::{Grant, ProviderSession};
 pub use hint::PersonHint;
 pub use host::Host;
-pub use identity::{Identity, Mfa, Subject};
+pub use identity::{Broken, Identity, Mfa, Subject};
 pub use incident::IncidentId;
 pub use language::Language;
 pub use orcid_id::OrcidId;

@@ -11,7 +11,7 @@ use super::site::Site;
 use super::trace::Outcome;
 use super::{explain, keys, scopes};
 use crate::domain::quantity;
-use crate::domain::{Identity, Mfa, OrcidId, Problem, Scope, ScopeSet, Subject, UnixTime};
+use crate::domain::{Broken, Identity, Mfa, OrcidId, Problem, Scope, ScopeSet, Subject, UnixTime};
 use http::Method;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub struct Case {
     scopes: ScopeSet,
     mfa: Mfa,
     signed_in_for: Duration,
+    broken: bool,
     from: IpAddr,
     expect: Expect,
 }
@@ -73,8 +74,9 @@ fn read_case(table: &Table<'_>, facts: Option<&ClientFacts>, rules: &[Rule]) -> 
     let scopes = visitor_scopes(table, facts);
     let mfa = table.flag("mfa").map_or(Mfa::Unknown, |f| if f.value { Mfa::Enabled } else { Mfa::PasswordOnly });
     let signed_in_for = table.duration("signed_in_for").map_or(Duration::ZERO, |found| found.value);
+    let broken = table.flag("broken").is_some_and(|found| found.value);
     let from = from(table);
-    for key in ["scopes", "mfa", "signed_in_for"] {
+    for key in ["scopes", "mfa", "signed_in_for", "broken"] {
         if table.has(key) && !table.has("as") {
             let problem = table.source.error(table.line_of(key), &table.path(key), format!("a guest has no `{key}`"));
             table.source.add(problem.remedy("add as = \"0000-…\" to say who is signed in"));
@@ -95,6 +97,7 @@ fn read_case(table: &Table<'_>, facts: Option<&ClientFacts>, rules: &[Rule]) -> 
         scopes,
         mfa,
         signed_in_for,
+        broken,
         from,
         expect: expect?,
     })
@@ -278,6 +281,7 @@ fn identity(site: &Site, case: &Case, id: OrcidId) -> Identity {
         proven_at: Some(UnixTime(NOW.0.saturating_sub(age))),
         mfa: case.mfa,
         session_expires: NOW.plus(Duration::from_secs(3600)),
+        broken: case.broken.then_some(Broken::Withdrawn),
     }
 }
 

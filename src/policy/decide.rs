@@ -171,6 +171,11 @@ fn settle<R: Recorder>(facts: &Facts<'_>, index: usize, rule: &Rule, recorder: &
         says(Verdict::Refuses(reason));
         return refuse(reason);
     }
+    // What the provider took back is asked for again, and is no reason to refuse anybody (J8).
+    if visitor.broken.is_some() {
+        says(Verdict::ConnectionBroken);
+        return Decision::AskSignIn(ask(false));
+    }
     // Not `signed_in_at`: the provider's own session may have answered for a person long gone.
     let too_old = |age| visitor.proven_at.is_none_or(|at| facts.now.since(at) > age);
     if rule.max_auth_age.is_some_and(too_old) {

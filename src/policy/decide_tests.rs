@@ -1,7 +1,7 @@
 //! Decisions, and that they are explained by the very walk that makes them.
 
 use super::*;
-use crate::domain::{Mfa, Subject, UnixTime};
+use crate::domain::{Broken, Mfa, Subject, UnixTime};
 use crate::policy::load::{ClientFacts, PolicyContext, load_files};
 use crate::policy::{CanonicalPath, PolicySet};
 use http::Method;
@@ -88,6 +88,7 @@ fn somebody(id: &str) -> Identity {
         proven_at: Some(NOW),
         mfa: Mfa::Enabled,
         session_expires: NOW,
+        broken: None,
     }
 }
 
@@ -182,6 +183,32 @@ fn somebody_verified_through_another_client_is_nobody_here() {
     let stranger = josiah().with(|i| i.client = "sandbox".parse().unwrap());
     assert_eq!(stranger.answer(&set, "GET", "/books/1"), "sign-in readers [openid]");
     assert_eq!(stranger.answer(&set, "GET", "/catalogue/x"), "admit catalogue nobody");
+}
+
+#[test]
+fn j8_a_broken_connection_asks_again_and_is_no_reason_to_refuse() {
+    let set = set(LIBRARY);
+    let broken = || josiah().with(|i| (i.broken, i.scopes) = (Some(Broken::Withdrawn), ScopeSet::default()));
+    for (who, method, path, want) in [
+        (broken(), "GET", "/books/1", "sign-in readers [openid]"),
+        (broken(), "POST", "/deposit/new", "sign-in deposit [/activities/update openid]"),
+        (broken(), "GET", "/admin", "sign-in administrators [openid]"),
+        (broken(), "GET", "/", "admit front nobody"),
+        (broken(), "GET", "/catalogue/x", "admit catalogue 0000-0002-1825-0097"),
+        // What no sign-in could change is said first.
+        (broken().from("192.0.2.1"), "GET", "/admin", "refuse administrators Network"),
+        (broken().with(|i| i.mfa = Mfa::PasswordOnly), "GET", "/admin", "refuse administrators MfaMissing"),
+    ] {
+        assert_eq!(who.answer(&set, method, path), want, "{method} {path}");
+    }
+    let site = &set.sites()[0];
+    let path = CanonicalPath::parse("/books/1", &site.switches).unwrap();
+    let visitor = broken().visitor.map(Arc::new);
+    let peer = "10.0.0.1".parse().unwrap();
+    let facts = Facts { site, method: &Method::GET, path: &path, visitor: visitor.as_ref(), peer, now: NOW };
+    let (_, trace) = explain(&facts);
+    assert!(trace.to_string().contains("no longer stands behind"), "{trace}");
+    assert_eq!(serde_json::to_value(&trace).unwrap()["steps"][4]["verdict"], "connection-broken");
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn josiah() -> Identity {
         proven_at: None,
         mfa: Mfa::Unknown,
         session_expires: UnixTime(4_102_444_800),
+        broken: None,
     }
 }
 

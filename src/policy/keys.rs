@@ -51,4 +51,4 @@ pub(super) const RULE: &[&str] =
 /// The keys of a `{ file = "…" }` entry of `researchers`.
 pub(super) const RESEARCHERS: &[&str] = &["file"];
 
-pub(super) const CASE: &[&str] = &["request", "as", "scopes", "mfa", "signed_in_for", "from", "expect"];
+pub(super) const CASE: &[&str] = &["request", "as", "scopes", "mfa", "signed_in_for", "broken", "from", "expect"];

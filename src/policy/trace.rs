@@ -47,6 +47,8 @@ pub enum Verdict {
     OtherClient,
     #[error("asks to sign in again: the last sign-in is too long ago")]
     SignInTooOld,
+    #[error("asks to sign in again: ORCID no longer stands behind the researcher's connection")]
+    ConnectionBroken,
     #[error("asks for more scopes than the researcher has allowed")]
     AsksScopes,
     #[error("refuses: {0}")]

@@ -158,6 +158,7 @@ mod tests {
             proven_at: None,
             mfa: Mfa::Unknown,
             session_expires: UnixTime(NOW.0 + 3600),
+            broken: None,
         })
     }
 

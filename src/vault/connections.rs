@@ -5,7 +5,9 @@ use super::names::ConnectionId;
 use super::revocations::Queued;
 use super::store::{Batch, Condition, Outcome};
 use super::{Core, RETRIES, Vault, VaultFault, trees};
-use crate::domain::{AccessToken, ClientName, Environment, Grant, Mfa, RefreshToken, ScopeSet, Subject, UnixTime};
+use crate::domain::{
+    AccessToken, Broken, ClientName, Environment, Grant, Mfa, RefreshToken, ScopeSet, Subject, UnixTime,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -46,8 +48,10 @@ pub struct Connection {
     pub last_seen: UnixTime,
     /// Oldest first; a grant of the same scopes as the one before is not listed again.
     pub history: Vec<GrantEvent>,
-    /// Since when ORCID no longer accepts its tokens; until the next sign-in.
+    /// Since when ORCID no longer stands behind it; until the next sign-in.
     pub broken: Option<UnixTime>,
+    /// Why; `None` while it is sound.
+    pub trouble: Option<Broken>,
 }
 
 /// One live pair of tokens.
@@ -82,7 +86,8 @@ pub(super) struct PairRecord {
     expires: Option<UnixTime>,
 }
 
-/// A connection as it lies on disk, inside its seal.
+/// A connection as it lies on disk, inside its seal. New fields go to the end, and are options: a record of
+/// an older gate lacks them.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ConnectionRecord {
     pub(super) key: ConnectionKey,
@@ -95,6 +100,8 @@ pub(super) struct ConnectionRecord {
     last_seen: UnixTime,
     history: Vec<GrantEvent>,
     broken: Option<UnixTime>,
+    /// Why it is broken. Absent from records of gates that knew one reason only.
+    trouble: Option<Broken>,
 }
 
 impl ConnectionRecord {
@@ -110,6 +117,7 @@ impl ConnectionRecord {
             last_seen: now,
             history: Vec::new(),
             broken: None,
+            trouble: None,
         }
     }
 
@@ -130,6 +138,7 @@ impl ConnectionRecord {
         let mut record = old.unwrap_or_else(|| Self::new(key, now));
         let before = record.scopes();
         let was_broken = record.broken.take().is_some();
+        record.trouble = None;
         let (mut kept, mut superseded): (Vec<_>, Vec<_>) =
             record.pairs.drain(..).partition(|pair| !was_broken && pair.scopes != grant.scopes);
         if kept.len() >= PAIRS {
@@ -175,6 +184,7 @@ impl ConnectionRecord {
             last_seen: self.last_seen,
             history: self.history.clone(),
             broken: self.broken,
+            trouble: self.broken.map(|_| self.trouble.unwrap_or(Broken::Withdrawn)),
         }
     }
 
@@ -199,7 +209,7 @@ impl Core {
     ) -> Result<(Option<Vec<u8>>, Option<ConnectionRecord>), VaultFault> {
         let address = trees::connection(id);
         let Some(sealed) = self.store.get(&address).await? else { return Ok((None, None)) };
-        let record = self.people.open_record(WHAT, &address, &sealed)?;
+        let record = self.people.open_grown_record(WHAT, &address, &sealed)?;
         Ok((Some(sealed), record))
     }
 }
@@ -229,30 +239,38 @@ impl Vault {
         let next = rows.last().filter(|_| rows.len() == limit).map(|(at, _)| Page(at.clone()));
         let mut connections = Vec::with_capacity(rows.len());
         for (at, sealed) in rows {
-            let record: Option<ConnectionRecord> = self.core.people.open_record(WHAT, &at, &sealed)?;
+            let record: Option<ConnectionRecord> = self.core.people.open_grown_record(WHAT, &at, &sealed)?;
             connections.extend(record.map(|record| record.connection()));
         }
         Ok((connections, next))
     }
 
-    /// Notes that ORCID no longer accepts the connection's tokens (its first 401): policies see no scopes
-    /// until the next sign-in, which replaces all pairs. Durable. Without effect if there is no such
-    /// connection or it is known to be broken.
-    pub async fn mark_broken(&self, key: &ConnectionKey) -> Result<(), VaultFault> {
+    /// Notes that ORCID no longer stands behind the connection, as its answer to a call with the token `used`
+    /// says (J8): policies see no scopes until the next sign-in, which replaces all pairs; where the record
+    /// itself is gone or shut, all sessions end. Durable. Gives whether anything changed: what ORCID says
+    /// about a token that is no longer a live pair of the connection means nothing, and what is known to be
+    /// broken stays as it is.
+    pub async fn mark_broken(&self, key: &ConnectionKey, used: &AccessToken, why: Broken) -> Result<bool, VaultFault> {
         let core = &self.core;
         let id = core.names.connection(key);
         let address = trees::connection(id);
         let _alone = core.stripes.lock(&[id.locator()]).await;
         for _ in 0..RETRIES {
-            let (Some(old), Some(mut record)) = core.connection_record(id).await? else { return Ok(()) };
-            if record.broken.is_some() {
-                return Ok(());
+            let (Some(old), Some(mut record)) = core.connection_record(id).await? else { return Ok(false) };
+            let is_live = record.pairs.iter().any(|pair| pair.access == used.expose());
+            if record.broken.is_some() || !is_live {
+                return Ok(false);
+            }
+            if why.ends_sessions() {
+                // First: should we die in between, the next look at the record finds what is left to do.
+                self.end_sessions_of(id).await?;
             }
             record.broken = Some(core.clock.now());
+            record.trouble = Some(why);
             let data_key = core.people.find_or_make(id.locator()).await?;
             let sealed = data_key.seal(&*core.chance, &address, &record);
             if core.store.compare_and_set(address.clone(), Some(old), sealed).await? == Outcome::Written {
-                return Ok(());
+                return Ok(true);
             }
         }
         Err(VaultFault::Contended)
@@ -304,3 +322,58 @@ impl Vault {
 /// Where a listing goes on.
 #[derive(Clone, Debug)]
 pub struct Page(pub(super) trees::Address);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::OrcidId;
+    use crate::vault::seal;
+
+    fn record() -> ConnectionRecord {
+        let josiah: OrcidId = "0000-0002-1825-0097".parse().unwrap();
+        let key = ConnectionKey {
+            environment: Environment::Sandbox,
+            client: "main".parse().unwrap(),
+            subject: Subject::Orcid(josiah),
+        };
+        let mut record = ConnectionRecord::new(key, UnixTime(1_790_000_000));
+        record.name = Some("Josiah".into());
+        record.mfa = Mfa::Enabled;
+        record.pairs.push(PairRecord {
+            scopes: "openid".parse().unwrap(),
+            access: "a".into(),
+            refresh: Some("r".into()),
+            obtained: UnixTime(1),
+            expires: Some(UnixTime(2)),
+        });
+        record.broken = Some(UnixTime(3));
+        record
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn records_of_the_first_gates_are_read_and_todays_layout_is_this_one() {
+        let first = bytes(FIRST);
+        let old: ConnectionRecord = seal::decode_grown(WHAT, &first).unwrap();
+        assert!(old.connection() == record().connection() && old.pairs.len() == 1 && old.pairs[0].access == "a");
+        assert_eq!(old.connection().trouble, Some(Broken::Withdrawn), "the one reason they knew");
+
+        let mut record = record();
+        record.trouble = Some(Broken::Deprecated { primary: Some("0000-0002-1694-233X".parse().unwrap()) });
+        let today: Vec<u8> = seal::encode(&record).to_vec();
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(&today), format!("{FIRST}{TROUBLE}"));
+        let read: ConnectionRecord = seal::decode_grown(WHAT, &today).unwrap();
+        assert!(read.connection() == record.connection());
+        for cut in 0..first.len() {
+            assert!(seal::decode_grown::<ConnectionRecord>(WHAT, &first[..cut]).is_err(), "no gate wrote {cut} bytes");
+        }
+    }
+
+    /// Written by a gate that knew no `trouble`.
+    const FIRST: &str = "01046d61696e0013303030302d303030322d313832352d3030393701064a6f736961680000000101066f70656e6964016101017202010480ee89ab0d80ee89ab0d000106";
+    const TROUBLE: &str = "01010113303030302d303030322d313639342d32333358";
+}

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
 
 /// Requests waiting for the keeper; further ones wait for a place.
 const QUEUE: usize = 1024;
@@ -194,10 +195,30 @@ impl DataKeys {
         address: &Address,
         sealed: &[u8],
     ) -> Result<Option<T>, VaultFault> {
+        let plain = self.open_plain(what, address, sealed)?;
+        plain.map(|plain| seal::decode(what, &plain)).transpose()
+    }
+
+    /// The same for a kind of record that has got a further field since the first gates, an option at its end.
+    pub(super) fn open_grown_record<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        address: &Address,
+        sealed: &[u8],
+    ) -> Result<Option<T>, VaultFault> {
+        let plain = self.open_plain(what, address, sealed)?;
+        plain.map(|plain| seal::decode_grown(what, &plain)).transpose()
+    }
+
+    fn open_plain(
+        &self,
+        what: &'static str,
+        address: &Address,
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultFault> {
         let Some((person, id)) = sealed_for(what, sealed)? else { return Err(VaultFault::Unreadable { what }) };
         let Some(key) = self.find(person)?.filter(|key| key.id == id) else { return Ok(None) };
-        let plain = key.cipher.open(sealed, HEADER, address.bytes()).ok_or(VaultFault::Unreadable { what })?;
-        seal::decode(what, &plain).map(Some)
+        key.cipher.open(sealed, HEADER, address.bytes()).ok_or(VaultFault::Unreadable { what }).map(Some)
     }
 
     /// Whose record this is.

@@ -24,6 +24,9 @@ const HEADER: usize = 5;
 /// The shortest tag that is believed, in bytes: what a session cookie carries.
 const SHORTEST_TAG: usize = 12;
 
+/// How postcard writes an option that is `None`.
+const NONE: u8 = 0;
+
 /// What a sealer seals. Each has keys of its own: a text sealed for one opens for no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -181,6 +184,17 @@ pub(super) fn encode(record: &impl Serialize) -> Zeroizing<Vec<u8>> {
 
 pub(super) fn decode<T: DeserializeOwned>(what: &'static str, plain: &[u8]) -> Result<T, VaultFault> {
     postcard::from_bytes(plain).map_err(|_| VaultFault::Unreadable { what })
+}
+
+/// Reads a record whose last field, an option, older gates did not write: their bytes with a `None` behind them
+/// are the record as it is written now.
+pub(super) fn decode_grown<T: DeserializeOwned>(what: &'static str, plain: &[u8]) -> Result<T, VaultFault> {
+    decode(what, plain).or_else(|_| {
+        let mut grown = Zeroizing::new(Vec::with_capacity(plain.len() + 1));
+        grown.extend_from_slice(plain);
+        grown.push(NONE);
+        decode(what, &grown)
+    })
 }
 
 /// Seals, opens and authenticates for one [`Purpose`]. Cheap to clone; touches no disk.

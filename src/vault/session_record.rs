@@ -67,6 +67,7 @@ impl LiveSession {
             proven_at: session.proven_at,
             mfa: connection.mfa,
             session_expires: session.expires,
+            broken: connection.trouble,
         };
         Self { session: Arc::new(session), identity: Arc::new(identity) }
     }

@@ -1,6 +1,7 @@
 //! Tests of the vault as a whole: each opens real vaults in directories of its own.
 
 mod bench;
+mod broken;
 mod connections;
 mod damage;
 mod kill;

@@ -93,6 +93,7 @@ pub fn visitor() -> Identity {
         proven_at: None,
         mfa: Mfa::Unknown,
         session_expires: UnixTime(now.0 + 3600),
+        broken: None,
     }
 }
 

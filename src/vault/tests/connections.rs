@@ -72,27 +72,6 @@ async fn the_same_token_given_twice_is_not_revoked() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_has_no_scopes_until_the_next_sign_in() {
-    let bench = Bench::new();
-    let vault = bench.open();
-    let (root, _) = bench.sign_in(&vault, JOSIAH, "openid /read-limited").await;
-    let before = vault.session(&root).await.unwrap().unwrap();
-    assert_eq!(before.identity.scopes, scopes("openid /read-limited"));
-    vault.mark_broken(&connection_key(JOSIAH)).await.unwrap();
-    vault.mark_broken(&connection_key(MALLORY)).await.unwrap();
-    let after = vault.session(&root).await.unwrap().unwrap();
-    assert!(after.identity.scopes.is_empty(), "seen at once by the session that was warm");
-    let connection = vault.connection(&connection_key(JOSIAH)).await.unwrap().unwrap();
-    assert_eq!(connection.broken, Some(UnixTime(NOW)));
-    assert!(vault.connection(&connection_key(MALLORY)).await.unwrap().is_none());
-
-    bench.sign_in(&vault, JOSIAH, "openid").await;
-    let mended = vault.connection(&connection_key(JOSIAH)).await.unwrap().unwrap();
-    assert_eq!((mended.broken, &mended.scopes), (None, &scopes("openid")), "the dead pair does not come back");
-    assert_eq!(due(&vault).await, [format!("access-token-{JOSIAH}-0")]);
-}
-
-#[tokio::test]
 async fn revocations_wait_longer_after_each_failure_and_survive_a_restart() {
     let bench = Bench::new();
     let vault = bench.open();
