@@ -347,6 +347,21 @@ impl Gate {
         for provider in providers.values() {
             self.background.spawn(provider.clone().keep_fresh());
         }
+        self.start_watch(settings, providers);
         self.background.spawn(tokens::drain_revocations(self.vault.clone(), providers.clone(), shared.clock.clone()));
+    }
+
+    fn start_watch(&self, settings: &Settings, providers: &Providers) {
+        let (every, rate) = (settings.watch.every, settings.watch.rate);
+        for provider in providers.values().filter(|provider| !every.is_zero() && provider.has_records()) {
+            self.background.spawn(tokens::watch_connections(tokens::WatchParts {
+                vault: self.vault.clone(),
+                provider: provider.clone(),
+                clock: self.shared.clock.clone(),
+                chance: self.shared.chance.clone(),
+                metrics: self.shared.metrics.clone(),
+                plan: tokens::WatchPlan { every, rate },
+            }));
+        }
     }
 }

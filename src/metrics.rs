@@ -16,6 +16,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("lychgate_certificate_expiry_seconds", "End of validity of each certificate, seconds since 1970"),
     ("lychgate_reload_failures_total", "Changes on disk that were refused, by kind"),
     ("lychgate_provider_sign_outs_total", "Logout tokens brought by providers, by client and by outcome"),
+    ("lychgate_record_checks_total", "Questions to ORCID about connections, by client and by what came of them"),
     ("lychgate_simulated", "1 when sign-ins are simulated, else 0"),
 ];
 
@@ -33,6 +34,7 @@ pub struct Metrics {
     pub certificate_expiry: IntGaugeVec,
     pub reload_failures: IntCounterVec,
     pub provider_sign_outs: IntCounterVec,
+    pub record_checks: IntCounterVec,
     pub simulated: IntGauge,
 }
 
@@ -59,10 +61,11 @@ impl Metrics {
                 options("lychgate_provider_sign_outs_total"),
                 &["client", "outcome"],
             )?,
+            record_checks: IntCounterVec::new(options("lychgate_record_checks_total"), &["client", "outcome"])?,
             simulated: IntGauge::with_opts(options("lychgate_simulated"))?,
             registry,
         };
-        let all: [Box<dyn prometheus::core::Collector>; 12] = [
+        let all: [Box<dyn prometheus::core::Collector>; 13] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.identity_claims.clone()),
             Box::new(metrics.failures.clone()),
@@ -74,6 +77,7 @@ impl Metrics {
             Box::new(metrics.certificate_expiry.clone()),
             Box::new(metrics.reload_failures.clone()),
             Box::new(metrics.provider_sign_outs.clone()),
+            Box::new(metrics.record_checks.clone()),
             Box::new(metrics.simulated.clone()),
         ];
         for collector in all {
@@ -102,6 +106,7 @@ mod tests {
         metrics.certificate_expiry.with_label_values(&["a.example"]).set(1);
         metrics.reload_failures.with_label_values(&["certificates"]).inc();
         metrics.provider_sign_outs.with_label_values(&["campus", "ended"]).inc();
+        metrics.record_checks.with_label_values(&["campus", "fine"]).inc();
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         for (name, help) in NAMES {
             assert!(text.contains(&format!("# HELP {name} {help}")), "{name} missing in\n{text}");

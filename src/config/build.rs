@@ -34,6 +34,7 @@ fn settings(take: &Take<'_>, credentials: Option<&Path>) -> Option<Settings> {
     let socket = take.path("admin.socket").or_else(|| state.as_ref().map(|state| state.directory.join("admin.sock")));
     let vault = vault(take);
     let sessions = sessions(take);
+    let watch = watch(take);
     let policies = policies(take);
     let pages = pages(take);
     let organisation = organisation(take, gate.as_ref());
@@ -49,6 +50,7 @@ fn settings(take: &Take<'_>, credentials: Option<&Path>) -> Option<Settings> {
         state: state?,
         vault: vault?,
         sessions: sessions?,
+        watch: watch?,
         policies: policies?,
         pages,
         organisation: organisation?,
@@ -202,6 +204,17 @@ fn sessions(take: &Take<'_>) -> Option<SessionSettings> {
         take.complain("sessions.idle", problem.expected("at most sessions.absolute"));
     }
     Some(SessionSettings { idle, absolute })
+}
+
+fn watch(take: &Take<'_>) -> Option<WatchSettings> {
+    let every = take.duration("watch.every", Duration::ZERO, 30 * DAY);
+    let rate = take.number("watch.rate").and_then(|rate| u32::try_from(rate).ok());
+    let every = every?;
+    if every > Duration::ZERO && every < MINUTE {
+        let problem = Problem::error("this looks at every connection too often");
+        take.complain("watch.every", problem.expected("at least 1 min, or \"0s\" for never"));
+    }
+    Some(WatchSettings { every, rate: rate? })
 }
 
 fn policies(take: &Take<'_>) -> Option<PolicySettings> {

@@ -61,6 +61,8 @@ pub const KEYS: &[Key] = &[
     key("vault.key_file", Kind::File, Some("vault.key")),
     key("sessions.idle", Kind::Duration, Some("8h")),
     key("sessions.absolute", Kind::Duration, Some("24h")),
+    key("watch.every", Kind::Duration, Some("24h")),
+    key("watch.rate", Kind::Number(1, 10), Some("1")),
     key("policies.directory", Kind::File, Some("policies")),
     key("pages.templates", Kind::File, None),
     key("organisation.name", Kind::Text, None),

@@ -18,6 +18,7 @@ pub struct Settings {
     pub state: StateSettings,
     pub vault: VaultKeySettings,
     pub sessions: SessionSettings,
+    pub watch: WatchSettings,
     pub policies: PolicySettings,
     pub pages: PageSettings,
     pub organisation: OrganisationSettings,
@@ -116,6 +117,15 @@ pub struct VaultKeySettings {
 pub struct SessionSettings {
     pub idle: Duration,
     pub absolute: Duration,
+}
+
+/// The look at all connections for what was taken back at ORCID.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchSettings {
+    /// Zero: never.
+    pub every: Duration,
+    /// Questions a second, for each client.
+    pub rate: u32,
 }
 
 #[derive(Clone, Debug)]

@@ -26,7 +26,7 @@ pub(super) const MAX_BODY: usize = 1024 * 1024;
 
 type Body = Full<Bytes>;
 
-/// An answer that was read whole and within limits; its status is 2xx or 4xx.
+/// An answer that was read whole and within limits; its status is 2xx or 4xx, or 3xx where that was expected.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -69,9 +69,28 @@ impl HttpClient {
     /// a redirect (it could lead a code or secret elsewhere, T44), 429 and 5xx, an answer over
     /// [`MAX_BODY`], or one that is not complete within the total time.
     pub(super) async fn send(&self, endpoint: Endpoint, request: Request<Vec<u8>>) -> Result<Answer, OrcidTrouble> {
+        self.send_once(endpoint, request, Redirects::AreTrouble).await
+    }
+
+    /// The same for an endpoint that says something with a redirect: it comes back like any other answer, and
+    /// where it points to is not asked.
+    pub(super) async fn send_unfollowed(
+        &self,
+        endpoint: Endpoint,
+        request: Request<Vec<u8>>,
+    ) -> Result<Answer, OrcidTrouble> {
+        self.send_once(endpoint, request, Redirects::AreAnswers).await
+    }
+
+    async fn send_once(
+        &self,
+        endpoint: Endpoint,
+        request: Request<Vec<u8>>,
+        redirects: Redirects,
+    ) -> Result<Answer, OrcidTrouble> {
         let exchange = async {
             let response = self.start(endpoint, request).await?;
-            read(endpoint, response).await
+            read(endpoint, response, redirects).await
         };
         match tokio::time::timeout(self.timeouts.total, exchange).await {
             Ok(outcome) => outcome,
@@ -200,12 +219,24 @@ fn to_loopback(mut request: Request<Body>) -> Option<Request<Body>> {
     Some(request)
 }
 
-async fn read(endpoint: Endpoint, response: Response<hyper::body::Incoming>) -> Result<Answer, OrcidTrouble> {
+/// What a 3xx means. It is followed in no case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    AreTrouble,
+    AreAnswers,
+}
+
+async fn read(
+    endpoint: Endpoint,
+    response: Response<hyper::body::Incoming>,
+    redirects: Redirects,
+) -> Result<Answer, OrcidTrouble> {
     let (parts, body) = response.into_parts();
     let status = parts.status.as_u16();
     match status {
         200..=299 | 400..=428 | 430..=499 => {}
         429 | 500..=599 => return Err(OrcidTrouble::Unavailable { endpoint, status }),
+        300..=399 if redirects == Redirects::AreAnswers => {}
         300..=399 => return Err(OrcidTrouble::Redirected { endpoint, status }),
         _ => return Err(OrcidTrouble::Unusable { endpoint, defect: Defect::Malformed }),
     }

@@ -12,6 +12,7 @@ mod http_client;
 mod id_token;
 mod jwks;
 mod logout_token;
+mod record_status;
 mod refresh;
 mod revoke;
 mod settings;
@@ -28,11 +29,12 @@ mod userinfo;
 pub use authorize::AuthorizationRequest;
 pub use exchange::Proof;
 pub use logout_token::LogoutToken;
+pub use record_status::RecordStatus;
 pub use refresh::RefreshedPair;
 pub use settings::{ClientAuthentication, ProviderSettings, SigningAlgorithm, Timeouts};
 pub use trouble::{BadMetadata, Blame, Check, Defect, Endpoint, OrcidTrouble};
 
-use crate::domain::{AuthorizationCode, Clock, Grant, RefreshToken, ScopeSet, Subject};
+use crate::domain::{AccessToken, AuthorizationCode, Clock, Grant, OrcidId, RefreshToken, ScopeSet, Subject};
 use directory::Directory;
 use http_client::HttpClient;
 use std::fmt;
@@ -96,6 +98,17 @@ impl Provider {
     /// outage ([`OrcidTrouble::is_outage`]) is worth trying again soon.
     pub async fn revoke(&self, token: &str) -> Result<(), OrcidTrouble> {
         self.revoke_token(token).await
+    }
+
+    /// Whether people have records here that can be asked about: at an ORCID, real or simulated.
+    pub fn has_records(&self) -> bool {
+        self.settings.record_api().is_some()
+    }
+
+    /// Asks, with one call of the API, whether a person's token still opens their record. One answer proves
+    /// little: the caller looks whether the token is still in use, and asks again.
+    pub async fn record_status(&self, token: &AccessToken, orcid: OrcidId) -> Result<RecordStatus, OrcidTrouble> {
+        self.ask_record(token, orcid).await
     }
 
     /// Renews endpoints and keys ahead of time, for ever. Spawn it; abort it at shutdown.

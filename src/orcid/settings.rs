@@ -113,6 +113,20 @@ impl ProviderSettings {
         }
     }
 
+    /// Where the API for this client's tokens is, without a trailing slash (`orcid.md` §1.1): the member API refuses
+    /// a public client as it refuses a dead token. `None` where people have no records.
+    pub(super) fn record_api(&self) -> Option<&str> {
+        match (self.environment, self.membership) {
+            (Environment::Production, Membership::Member) => Some("https://api.orcid.org"),
+            (Environment::Production, Membership::Public) => Some("https://pub.orcid.org"),
+            (Environment::Sandbox, Membership::Member) => Some("https://api.sandbox.orcid.org"),
+            (Environment::Sandbox, Membership::Public) => Some("https://pub.sandbox.orcid.org"),
+            // One address for both: what answers depends on the token.
+            (Environment::Simulator, _) => Some(&self.issuer),
+            (Environment::Other, _) => None,
+        }
+    }
+
     /// Whether the provider is an ORCID, real or simulated: its quirks are expected, its rules apply.
     pub(super) fn is_orcid(&self) -> bool {
         self.environment != Environment::Other

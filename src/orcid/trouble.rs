@@ -11,6 +11,8 @@ pub enum Endpoint {
     Token,
     Userinfo,
     Revocation,
+    /// The API's, of one person.
+    Record,
 }
 
 impl fmt::Display for Endpoint {
@@ -21,6 +23,7 @@ impl fmt::Display for Endpoint {
             Endpoint::Token => "token endpoint",
             Endpoint::Userinfo => "userinfo endpoint",
             Endpoint::Revocation => "revocation endpoint",
+            Endpoint::Record => "record API",
         })
     }
 }

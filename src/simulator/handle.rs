@@ -235,6 +235,15 @@ impl SimulatorHandle {
         self.world.books().ledger.revoke_by_user(orcid, client_id, now)
     }
 
+    /// Changes a person's record: its state, a name. `None` if nobody has this iD.
+    pub fn change_person(&self, orcid: OrcidId, change: impl Fn(&mut Person)) -> Option<Arc<Person>> {
+        self.world.change_person(orcid, |person| {
+            let mut person = person.clone();
+            change(&mut person);
+            person
+        })
+    }
+
     /// Registers a client, or replaces the one of the same id. Lets a test start the simulator before it knows
     /// its own callback address.
     ///

@@ -1,10 +1,13 @@
 //! Custody of ORCID's tokens: kept here, withdrawn here, shown to nobody. `signin` deposits; `app` runs the
-//! withdrawals in the background.
+//! withdrawals, and the watch for what was taken back there, in the background.
 
 mod deposit;
+mod pace;
+mod watch;
 mod withdraw;
 
 pub use deposit::{Deposit, deposit};
+pub use watch::{WatchParts, WatchPlan, watch_connections};
 pub use withdraw::drain_revocations;
 
 use crate::domain::ClientName;

@@ -1,3 +1,5 @@
+mod watch;
+
 use super::withdraw::drain_some;
 use super::*;
 use crate::domain::{
@@ -19,6 +21,12 @@ const JOSIAH: &str = "0000-0002-1825-0097";
 struct Desk {
     revoked: Vec<String>,
     down: bool,
+    /// What was asked about, as `iD token`.
+    asked: Vec<String>,
+    /// Tokens it no longer knows.
+    dead: Vec<String>,
+    /// What it says of a record, by iD: status, body, `Location`.
+    records: BTreeMap<String, (&'static str, String, String)>,
 }
 
 async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>) -> Arc<Provider> {
@@ -35,8 +43,14 @@ async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>) -> Arc<Provider
                 read.extend_from_slice(&buffer[..n]);
                 assert!(n > 0);
             }
-            let (status, body) = answer(&mut desk.lock().unwrap(), &base, &String::from_utf8(read).unwrap());
-            let head = "content-type: application/json\r\nconnection: close";
+            let request = String::from_utf8(read).unwrap();
+            let (status, body, location) = if request.starts_with("GET /v3.0/") {
+                record(&mut desk.lock().unwrap(), &request)
+            } else {
+                let (status, body) = answer(&mut desk.lock().unwrap(), &base, &request);
+                (status, body, String::new())
+            };
+            let head = format!("content-type: application/json\r\nlocation: {location}\r\nconnection: close");
             let text = format!("HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
             stream.write_all(text.as_bytes()).await.unwrap();
         }
@@ -92,6 +106,21 @@ fn answer(desk: &mut Desk, base: &str, request: &str) -> (&'static str, String) 
     let token = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "token").unwrap().1;
     desk.revoked.push(token.into_owned());
     ("200 OK", String::new())
+}
+
+/// The record API: `GET /v3.0/{iD}/personal-details` with a bearer.
+fn record(desk: &mut Desk, request: &str) -> (&'static str, String, String) {
+    if desk.down {
+        return ("503 Service Unavailable", "{}".into(), String::new());
+    }
+    let orcid = request.strip_prefix("GET /v3.0/").unwrap().split('/').next().unwrap().to_owned();
+    let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap().to_owned();
+    desk.asked.push(format!("{orcid} {token}"));
+    if desk.dead.contains(&token) {
+        let said = serde_json::json!({"error": "invalid_token", "error_description": format!("Invalid access token: {token}")});
+        return ("401 Unauthorized", said.to_string(), String::new());
+    }
+    desk.records.get(&orcid).cloned().unwrap_or(("200 OK", "{}".into(), String::new()))
 }
 
 struct House {
@@ -156,6 +185,11 @@ impl House {
         deposit(&self.vault, kept).await.unwrap().expect("nobody has said that it is over")
     }
 
+    fn key(orcid: &str) -> ConnectionKey {
+        let client = "orcid".parse().unwrap();
+        ConnectionKey { environment: Environment::Simulator, client, subject: subject(orcid) }
+    }
+
     async fn lives(&self, root: u8) -> bool {
         self.vault.session(&HashedSessionKey([root; 32])).await.unwrap().is_some()
     }
@@ -195,12 +229,7 @@ async fn a_superseded_pair_is_revoked_at_orcid_however_long_that_is_down() {
     assert_eq!(house.revoked(), ["first"]);
     house.clock.advance(3 * 86_400);
     assert_eq!(house.drain().await, 0, "once is enough");
-    let key = ConnectionKey {
-        environment: Environment::Simulator,
-        client: "orcid".parse().unwrap(),
-        subject: subject(SOFIA),
-    };
-    assert_eq!(house.vault.token_pairs(&key).await.unwrap().len(), 1);
+    assert_eq!(house.vault.token_pairs(&House::key(SOFIA)).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

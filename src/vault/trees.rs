@@ -4,14 +4,15 @@
 
 use super::HashedSessionKey;
 use super::names::{ConnectionId, Locator, ProviderName};
-use crate::domain::UnixTime;
+use crate::domain::{ClientName, UnixTime};
 use std::fmt;
 
 /// The kinds of rows. Numbers are part of the format: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Tree {
-    /// `store-id`: which vault this store belongs to; `journal`: how far the journal was acknowledged.
+    /// `store-id`: which vault this store belongs to; `journal`: how far the journal was acknowledged; `round` and a
+    /// client's name: how far the look at all its connections is.
     Meta = 0,
     /// Connection id -> connection with its token pairs, sealed under the researcher's data key.
     Connections = 1,
@@ -98,6 +99,10 @@ pub(super) fn store_id() -> Address {
 
 pub(super) fn journal_mark() -> Address {
     Address::new(Tree::Meta, &[b"journal"])
+}
+
+pub(super) fn round(client: &ClientName) -> Address {
+    Address::new(Tree::Meta, &[b"round ", client.as_str().as_bytes()])
 }
 
 pub(super) fn connections() -> Address {
