@@ -77,14 +77,16 @@ impl Sessions {
         SessionKey::draw(chance, |data| self.cookies.mac(data))
     }
 
+    /// The key of a session cookie this gate once gave, whatever has become of the session.
+    pub fn authentic<'a>(&self, cookies: impl Iterator<Item = &'a HeaderValue>) -> Option<HashedSessionKey> {
+        let value = cookie::only(cookie::SESSION, cookies)?;
+        let key = SessionKey::read(value, |data, tag| self.cookies.verify_mac(data, tag))?;
+        Some(HashedSessionKey(key.hash()))
+    }
+
     /// Who knocks. Touches no disk and allocates nothing when the session is in memory; counts as use.
     pub fn find<'a>(&self, door: Door<'_>, cookies: impl Iterator<Item = &'a HeaderValue>) -> Found {
-        let value = cookie::only(cookie::SESSION, cookies);
-        let Some(key) = value.and_then(|value| SessionKey::read(value, |data, tag| self.cookies.verify_mac(data, tag)))
-        else {
-            return Found::Guest;
-        };
-        let key = HashedSessionKey(key.hash());
+        let Some(key) = self.authentic(cookies) else { return Found::Guest };
         match self.vault.warm(&key) {
             Warm::Live(live) if opens(&live, door) => Found::Live(live),
             Warm::Live(_) | Warm::Gone => Found::Guest,

@@ -40,8 +40,9 @@ impl SignIn {
         let site = &ask.site;
         if !is_navigation(&request.method, &request.headers) {
             let front = ReturnTo::front_page(request.host.clone()).url(self.port());
-            let known = live.filter(|live| !ask.fresh && site.knows(&live.identity.client));
-            return match known.map(|live| live.identity.scopes.missing(&ask.scopes)) {
+            let known = live.map(|live| &live.identity);
+            let known = known.filter(|known| !ask.fresh && known.broken.is_none() && site.knows(&known.client));
+            return match known.map(|known| known.scopes.missing(&ask.scopes)) {
                 Some(missing) if !missing.is_empty() => pages::insufficient_scope_json(&front, &missing),
                 _ => pages::unauthorized_json(&front),
             };

@@ -6,7 +6,7 @@ use super::choose::{must_choose, registration};
 use super::navigation::is_navigation;
 use super::settings::{ACCOUNT, CONTINUE, SIGN_IN, START};
 use super::{OwnRequest, SignIn, StepFault};
-use crate::domain::{Scope, ScopeSet, UnixTime};
+use crate::domain::{Broken, Scope, ScopeSet, UnixTime};
 use crate::pages::{self, Notice, Page, PersonView, ProviderView};
 use crate::policy::{SignInStyle, Site};
 use crate::vault::LiveSession;
@@ -23,6 +23,8 @@ pub(super) enum Reach {
     Lacks(ScopeSet),
     /// Signed in too long ago, or through another registration.
     SignInAgain,
+    /// ORCID no longer stands behind the connection.
+    Broken(Broken),
 }
 
 impl SignIn {
@@ -141,6 +143,10 @@ impl SignIn {
         if !site.knows(&root.identity.client) || !is_recent(root.identity.proven_at, arrival.max_age, self.clock.now())
         {
             return Reach::SignInAgain;
+        }
+        if let Some(why) = root.identity.broken {
+            // No ticket, whatever is wanted: the site would send them straight back.
+            return Reach::Broken(why);
         }
         let missing = lacking(&root.identity.scopes, &arrival.scopes);
         if missing.is_empty() { Reach::Enough } else { Reach::Lacks(missing) }

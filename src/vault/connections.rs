@@ -263,7 +263,7 @@ impl Vault {
             }
             if why.ends_sessions() {
                 // First: should we die in between, the next look at the record finds what is left to do.
-                self.end_sessions_of(id).await?;
+                self.end_sessions_of(id, Some(why)).await?;
             }
             record.broken = Some(core.clock.now());
             record.trouble = Some(why);
@@ -287,7 +287,7 @@ impl Vault {
     async fn disconnect_locked(&self, id: ConnectionId) -> Result<bool, VaultFault> {
         let core = &self.core;
         // Sessions first: should we die in between, nobody is signed in to a connection that is gone.
-        self.end_sessions_of(id).await?;
+        self.end_sessions_of(id, None).await?;
         for _ in 0..RETRIES {
             let (Some(old), record) = core.connection_record(id).await? else { return Ok(false) };
             let mut batch = Batch::default().when(Condition::Equals(trees::connection(id), old));

@@ -9,8 +9,7 @@ use super::warm::{Seen, WarmSession};
 use super::{
     ConnectionKey, Core, HashedSessionKey, LiveSession, Page, RETRIES, Session, SessionKind, Vault, VaultFault, trees,
 };
-use crate::domain::Host;
-use crate::domain::UnixTime;
+use crate::domain::{Broken, Host, UnixTime};
 use std::sync::Arc;
 
 /// Sessions ended in one batch when all of a person's, or very many of a root's, are.
@@ -272,11 +271,22 @@ impl Vault {
     pub async fn end_all_sessions(&self, key: &ConnectionKey) -> Result<usize, VaultFault> {
         let id = self.core.names.connection(key);
         let _alone = self.core.stripes.lock(&[id.locator()]).await;
-        self.end_sessions_of(id).await
+        self.end_sessions_of(id, None).await
     }
 
-    /// For callers that hold the person's stripe: nobody begins another meanwhile.
-    pub(super) async fn end_sessions_of(&self, id: ConnectionId) -> Result<usize, VaultFault> {
+    /// Why the gate itself ended the root session of this key, until it would have ended by itself; `None` for
+    /// every other session, and if its person was erased.
+    pub async fn why_ended(&self, root: &HashedSessionKey) -> Result<Option<Broken>, VaultFault> {
+        let at = trees::why_ended(root);
+        let Some(sealed) = self.core.store.get(&at).await? else { return Ok(None) };
+        self.core.people.open_record("why a session ended", &at, &sealed)
+    }
+
+    /// For callers that hold the person's stripe: nobody begins another meanwhile. With a reason, each browser can
+    /// be told it at its next visit.
+    pub(super) async fn end_sessions_of(&self, id: ConnectionId, why: Option<Broken>) -> Result<usize, VaultFault> {
+        let data_key = self.core.people.find(id.locator())?;
+        let told = why.zip(data_key);
         let store = &self.core.store;
         let (mut ended, mut after) = (0, None);
         loop {
@@ -293,8 +303,15 @@ impl Vault {
                         read => read?.map(|(_, record)| record),
                     };
                     ended += usize::from(record.is_some());
-                    if let Some(SessionRecord { kind: SessionKind::Site { root, .. }, .. }) = record {
-                        batch.delete(trees::child(&root, &session));
+                    match (record, &told) {
+                        (Some(SessionRecord { kind: SessionKind::Site { root, .. }, .. }), _) => {
+                            batch.delete(trees::child(&root, &session));
+                        }
+                        (Some(SessionRecord { kind: SessionKind::Root, expires, .. }), Some((why, data_key))) => {
+                            let at = trees::why_ended(&session);
+                            batch.put_until(at.clone(), data_key.seal(&*self.core.chance, &at, why), expires);
+                        }
+                        _ => {}
                     }
                     batch.delete(trees::session(&session));
                 }

@@ -33,6 +33,9 @@ pub(crate) enum Tree {
     /// Name of a sign-in at its provider -> when the provider said that it is over. Expires when no sign-in begun
     /// before can still be under way.
     OverAtProvider = 17,
+    /// Hashed session key of a root -> why the gate itself ended it, sealed under the researcher's data key. Expires
+    /// when the session would have.
+    WhyEnded = 20,
     /// Expiry ‖ address -> the addresses that expire together. Written by the store itself.
     Expiry = 255,
 }
@@ -46,10 +49,10 @@ impl Tree {
     fn from_byte(byte: u8) -> Option<Self> {
         use Tree::{
             Children, Connections, Expiry, Meta, OfConnection, OfProvider, OverAtProvider, Revocations, Sessions,
-            SigningKeys, Spent,
+            SigningKeys, Spent, WhyEnded,
         };
         let all = [Meta, Connections, Sessions, Children, OfConnection, Spent, Revocations, SigningKeys];
-        let later = [OfProvider, OverAtProvider, Expiry];
+        let later = [OfProvider, OverAtProvider, WhyEnded, Expiry];
         all.into_iter().chain(later).find(|tree| *tree as u8 == byte)
     }
 }
@@ -124,6 +127,10 @@ pub(super) fn sessions() -> Address {
 
 pub(super) fn session(key: &HashedSessionKey) -> Address {
     Address::new(Tree::Sessions, &[&key.0])
+}
+
+pub(super) fn why_ended(root: &HashedSessionKey) -> Address {
+    Address::new(Tree::WhyEnded, &[&root.0])
 }
 
 pub(super) fn children(root: &HashedSessionKey) -> Address {

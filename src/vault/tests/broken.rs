@@ -77,6 +77,9 @@ async fn j8_a_record_that_is_gone_or_shut_ends_all_sessions_and_the_reason_stays
             assert!(vault.session(&gone).await.unwrap().is_none(), "{why:?}");
         }
         assert!(vault.session(&other).await.unwrap().is_some(), "{why:?}");
+        // The browser can be told, until its session would have ended anyway.
+        let told = [vault.why_ended(&root).await.unwrap(), vault.why_ended(&other).await.unwrap()];
+        assert_eq!(told, [Some(why), None]);
         let connection = vault.connection(&key).await.unwrap().unwrap();
         assert_eq!((connection.broken, connection.trouble), (Some(UnixTime(NOW)), Some(why)));
     }
