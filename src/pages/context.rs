@@ -58,6 +58,7 @@ impl House {
             | Page::SignOutAsk { .. }
             | Page::Account(_)
             | Page::Choose(_)
+            | Page::Broken(_)
             | Page::Refused { .. } => Allowance::Provider,
             Page::Notice { notice: Notice::CallbackIncomplete, .. } => Allowance::Script,
             Page::Connected { .. } | Page::SignedOut { .. } | Page::Notice { .. } => Allowance::Nothing,
@@ -94,6 +95,7 @@ impl House {
             Page::SignOutAsk { .. } | Page::SignedOut { .. } => self.sign_out(page),
             Page::Account(page) => page.draw(self),
             Page::Choose(page) => page.draw(self),
+            Page::Broken(page) => page.draw(self),
             Page::Refused { .. } => self.refused(page),
             Page::Notice { notice, incident, next, site } => {
                 let key = format!("notice.{}", notice.code());

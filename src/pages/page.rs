@@ -5,6 +5,7 @@
 use super::Notice;
 use super::account::AccountPage;
 use super::choose::ChoosePage;
+use super::broken::BrokenPage;
 use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet};
 
 /// One page. Links (`start`, `retry`, `onward`, …) are `https://` addresses or paths that start with
@@ -82,6 +83,7 @@ pub enum Page {
     },
     Account(AccountPage),
     Choose(ChoosePage),
+    Broken(BrokenPage),
     /// The policy says no. Answered with 403.
     Refused {
         person: Option<PersonView>,
@@ -116,6 +118,7 @@ impl Page {
             | Page::SignedOut { provider, .. } => Some(provider),
             Page::Account(page) => Some(&page.provider),
             Page::Choose(page) => page.choices.first().map(|choice| &choice.provider),
+            Page::Broken(page) => Some(&page.provider),
             Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 
 use super::account::AccountPage;
 use super::choose::ChoosePage;
+use super::broken::BrokenPage;
 use super::page::*;
 use super::{Notice, scope_lines};
 use crate::domain::{Chance, Environment, IncidentId, ScopeSet};
@@ -30,8 +31,9 @@ pub fn all() -> Vec<Sample> {
 pub fn fair() -> Vec<Sample> {
     let account = named(AccountPage::samples(), Page::Account);
     let choosing = named(ChoosePage::samples(), Page::Choose);
+    let broken = named(BrokenPage::samples(), Page::Broken);
     let mut samples: Vec<Sample> =
-        [signing_in(), portals(), after_orcid(), signing_out(), refusals(), account, choosing]
+        [signing_in(), portals(), after_orcid(), signing_out(), refusals(), account, choosing, broken]
             .into_iter()
             .flatten()
             .map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false })
@@ -259,6 +261,7 @@ pub fn hostile() -> Vec<Sample> {
             }
             Page::Account(page) => page.made_hostile(&stranger),
             Page::Choose(page) => page.made_hostile(&stranger),
+            Page::Broken(page) => page.made_hostile(&stranger),
             Page::Refused { person, site, rule, why, contact, .. } => {
                 (*person, *site, *rule) = (Some(who.clone()), place.clone(), Some(text.clone()));
                 (*why, *contact) = (Some(text.clone()), Some(format!("https://x.example/{MARKUP}")));

@@ -17,6 +17,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("denied.html", include_str!("templates/denied.html")),
     ("sign-out.html", include_str!("templates/sign-out.html")),
     ("signed-out.html", include_str!("templates/signed-out.html")),
+    ("broken.html", include_str!("templates/broken.html")),
     ("account.html", include_str!("templates/account.html")),
     ("choose.html", include_str!("templates/choose.html")),
     ("refused.html", include_str!("templates/refused.html")),

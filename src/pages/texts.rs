@@ -16,6 +16,7 @@ const ENGLISH: &[&str] = &[
     include_str!("en/journeys.toml"),
     include_str!("en/account.toml"),
     include_str!("en/choose.toml"),
+    include_str!("en/broken.toml"),
     include_str!("en/notices.toml"),
     include_str!("en/other.toml"),
 ];

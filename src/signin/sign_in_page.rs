@@ -7,7 +7,7 @@ use super::navigation::is_navigation;
 use super::settings::{ACCOUNT, CONTINUE, SIGN_IN, START};
 use super::{OwnRequest, SignIn, StepFault};
 use crate::domain::{Broken, Scope, ScopeSet, UnixTime};
-use crate::pages::{self, Notice, Page, PersonView, ProviderView};
+use crate::pages::{self, BrokenPage, Notice, Page, PersonView, ProviderView};
 use crate::policy::{SignInStyle, Site};
 use crate::vault::LiveSession;
 use bytes::Bytes;
@@ -35,13 +35,24 @@ impl SignIn {
             Expected::Late(way_back) => return Ok(pages::redirect(&way_back)),
             Expected::Arrival(arrival, site) => (arrival, site),
         };
+        let reach = root.as_ref().map(|root| self.reach(root, &arrival, &site));
+        let elsewhere = matches!(arrival.mode, Mode::Another | Mode::Again);
+        let broken = match &reach {
+            _ if elsewhere => None,
+            Some(Reach::Broken(why)) => Some(*why),
+            Some(_) => None,
+            None => self.why_ended(request).await?,
+        };
+        if let Some(why) = broken {
+            // Shown even where the site wants no page before ORCID: nobody can guess what has happened.
+            return Ok(self.broken_page(request, &arrival, &site, root.as_deref(), why));
+        }
         if must_choose(&arrival, &site, root.as_deref()) {
             return Ok(self.chooser(request, &arrival, &site));
         }
-        if matches!(arrival.mode, Mode::Another | Mode::Again) {
+        if elsewhere {
             return Ok(pages::redirect(&self.address_with(START, &arrival)));
         }
-        let reach = root.as_ref().map(|root| self.reach(root, &arrival, &site));
         if let (Some(root), Some(Reach::Enough)) = (&root, &reach)
             && arrival.mode != Mode::Ask
             && is_navigation(&request.method, &request.headers)
@@ -103,6 +114,49 @@ impl SignIn {
         self.show(request, &page)
     }
 
+    /// Why the session that this browser held was ended by the gate itself, if it was.
+    async fn why_ended(&self, request: &OwnRequest) -> Result<Option<Broken>, StepFault> {
+        match self.sessions.authentic(request.cookies()) {
+            Some(key) => Ok(self.vault.why_ended(&key).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// ORCID no longer stands behind the connection (J8). The button starts a sign-in, which mends it; by a record
+    /// that is gone or shut nobody is signed in by ORCID's own session.
+    fn broken_page(
+        &self,
+        request: &OwnRequest,
+        arrival: &Arrival,
+        site: &Arc<Site>,
+        root: Option<&LiveSession>,
+        why: Broken,
+    ) -> Response<Bytes> {
+        let Some(provider) = self.provider_view(registration(arrival, site, root)) else {
+            return self.notice(Notice::Internal, Some(site), request.language);
+        };
+        let mode = if why.ends_sessions() { Mode::Another } else { Mode::Usual };
+        let onward = if must_choose(arrival, site, root) { SIGN_IN } else { START };
+        let primary = match why {
+            Broken::Deprecated { primary } => primary,
+            _ => None,
+        };
+        let page = BrokenPage {
+            why,
+            person: root.map(|root| PersonView::from(&*root.identity)),
+            primary: primary.map(|id| PersonView {
+                name: None,
+                id: id.to_string(),
+                uri: Some(id.uri(site.environment.record_base())),
+            }),
+            site: Some(self.site_view(site)),
+            needs: pages::scope_lines(&arrival.scopes),
+            start: self.address_with(onward, &arrival.renewed(arrival.at, mode)),
+            provider,
+        };
+        self.show(request, &Page::Broken(page))
+    }
+
     /// Somebody opened the sign-in page by itself: from a bookmark, or by hand.
     fn plain_sign_in(&self, request: &OwnRequest, root: Option<&LiveSession>) -> Response<Bytes> {
         if root.is_some() {
@@ -140,13 +194,15 @@ impl SignIn {
 
     /// What a live session on this host means for an arrival.
     pub(super) fn reach(&self, root: &LiveSession, arrival: &Arrival, site: &Site) -> Reach {
-        if !site.knows(&root.identity.client) || !is_recent(root.identity.proven_at, arrival.max_age, self.clock.now())
-        {
+        if !site.knows(&root.identity.client) {
             return Reach::SignInAgain;
         }
         if let Some(why) = root.identity.broken {
             // No ticket, whatever is wanted: the site would send them straight back.
             return Reach::Broken(why);
+        }
+        if !is_recent(root.identity.proven_at, arrival.max_age, self.clock.now()) {
+            return Reach::SignInAgain;
         }
         let missing = lacking(&root.identity.scopes, &arrival.scopes);
         if missing.is_empty() { Reach::Enough } else { Reach::Lacks(missing) }
