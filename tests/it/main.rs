@@ -24,6 +24,7 @@ mod parallel;
 mod parser_corpus;
 mod providers;
 mod return_targets;
+mod revoked;
 mod scripts;
 mod sessions;
 mod sign_in_attacks;
