@@ -1,7 +1,9 @@
 //! J8, F6: what was taken back or has changed at ORCID. The gate finds it by itself, explains and asks again, and
 //! never sends anybody round in circles.
 
+use crate::browser::scene::assert_well_made;
 use crate::campus::browser::Browser;
+use crate::campus::chromium::Chromium;
 use crate::campus::people::{self, Person};
 use crate::campus::ws::WebSocket;
 use crate::campus::{Campus, LIBRARY, SIGN_IN};
@@ -213,4 +215,58 @@ async fn f6_a_replaced_record_leads_to_the_new_one_only_by_a_new_sign_in() {
     let primary: OrcidId = people::nameless().orcid;
     let says = ["ORCID has replaced the record", primary.as_str()];
     a_record_changes(AccountState::Deprecated { primary }, "deprecated", &says).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j8_what_it_looks_like() {
+    if !Chromium::available() {
+        return;
+    }
+    let clock = Arc::new(StoppedClock::at(TODAY));
+    let campus = Campus::build().configuration(WATCH).clock(clock.clone()).open_with_port().await;
+    let person = people::ordinary();
+    let port = campus.gate().addresses().public_port;
+    let loans = format!("https://library.campus.example:{port}/loans?shelf=a%20b");
+    let at_orcid = campus.simulator.base_url.clone();
+    let Some(chromium) = Chromium::start(campus.authority.pem()).await else { return };
+    chromium.open(&loans).await.click("Create or connect your ORCID iD").await;
+    chromium.wait_for_url(&at_orcid).await.fill("username", person.orcid.as_str()).await;
+    chromium.fill("password", &person.password).await.click("Sign in to ORCID").await;
+    chromium.click("Authorize access").await.says(&["Thank you"]).await.click("Continue to Campus library").await;
+    chromium.wait_for_url(&loans).await;
+
+    chromium.open(&format!("{at_orcid}/trusted-organisations")).await.says(&["Test Campus"]).await;
+    chromium.screenshot("broken-1-trusted-organisations").await;
+    chromium.click("Revoke access").await;
+    wait(&clock, 0, "taken back", async || campus.simulator.live_tokens(person.orcid, MEMBER_CLIENT).is_empty()).await;
+    noticed(&campus, &clock, "withdrawn").await;
+    chromium.open(&loans).await.says(&[AGAIN, "Rowan Ashgrove", "can no longer use the permission"]).await;
+    chromium.screenshot("broken-2-asked-again").await;
+    assert_well_made(&chromium).await;
+    assert_eq!(chromium.console().await, [""; 0]);
+    chromium.click("Connect your ORCID iD again").await.wait_for_url(&at_orcid).await;
+    chromium.click("Authorize access").await.click("Continue to Campus library").await;
+    chromium.wait_for_url(&loans).await;
+
+    let primary = people::nameless().orcid;
+    for (step, state, outcome, says) in [
+        ("3-replaced", AccountState::Deprecated { primary }, "deprecated", primary.as_str()),
+        ("4-locked", AccountState::Locked, "locked", "Please ask its support"),
+    ] {
+        chromium.width(320).await.dark().await;
+        campus.simulator.change_person(person.orcid, |person| person.state = state).unwrap();
+        noticed(&campus, &clock, outcome).await;
+        chromium.open(&loans).await.says(&["You were signed out", says]).await;
+        chromium.screenshot(&format!("broken-{step}")).await;
+        assert_well_made(&chromium).await;
+        campus.simulator.change_person(person.orcid, |person| person.state = AccountState::Active).unwrap();
+        // ORCID asks who it is, instead of taking whoever is signed in there.
+        chromium.click("Sign in with your ORCID iD").await.wait_for_url(&at_orcid).await;
+        chromium.fill("username", person.orcid.as_str()).await;
+        chromium.fill("password", &person.password).await.click("Sign in to ORCID").await;
+        chromium.says(&["Welcome back"]).await.click("Continue to Campus library").await;
+        chromium.wait_for_url(&loans).await;
+    }
+    chromium.quit().await;
+    campus.close().await;
 }

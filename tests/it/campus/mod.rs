@@ -240,6 +240,15 @@ impl Builder {
         self.try_open().await.unwrap_or_else(|fault| panic!("the campus does not open: {}", explain(&fault)))
     }
 
+    /// Opens it for a real browser, for which names lead to this machine and ports are as they are: addresses carry
+    /// the gate's own port.
+    pub async fn open_with_port(self) -> Campus {
+        let campus = self.replace("public_port = 443\n", "").open().await;
+        let callback = format!("{SIGN_IN}:{}/.lychgate/callback/campus", campus.gate().addresses().public_port);
+        campus.simulator.register(client(&callback)).unwrap_or_else(|problem| panic!("{problem}"));
+        campus
+    }
+
     pub async fn try_open(self) -> Result<Campus, StartFault> {
         let watch = logs::watch();
         let folder = temp::directory();
@@ -305,9 +314,13 @@ async fn signing_key() -> SigningKeyPem {
     .expect("making a key does not panic")
 }
 
+fn client(callback: &str) -> SimulatedClient {
+    SimulatedClient::new(MEMBER_CLIENT, CLIENT_SECRET, "Test Campus", true, &[callback])
+}
+
 async fn start_simulator(clock: Arc<dyn Clock>, switches: &[(String, String)]) -> SimulatorHandle {
     let callback = format!("{SIGN_IN}/.lychgate/callback/campus");
-    let mut client = SimulatedClient::new(MEMBER_CLIENT, CLIENT_SECRET, "Test Campus", true, &[callback.as_str()]);
+    let mut client = client(&callback);
     client.onward_origins = [LIBRARY, REPOSITORY, PORTAL].map(str::to_owned).to_vec();
     let callback = format!("{SIGN_IN}/.lychgate/callback/{STAFF}");
     let staff = SimulatedClient::new(STAFF_CLIENT, STAFF_SECRET, "Test Campus Staff", true, &[callback.as_str()]);
