@@ -353,7 +353,7 @@ impl Gate {
 
     fn start_watch(&self, settings: &Settings, providers: &Providers) {
         let (every, rate) = (settings.watch.every, settings.watch.rate);
-        for provider in providers.values().filter(|provider| !every.is_zero() && provider.has_records()) {
+        for provider in providers.values().filter(|provider| !every.is_zero() && provider.can_be_asked()) {
             self.background.spawn(tokens::watch_connections(tokens::WatchParts {
                 vault: self.vault.clone(),
                 provider: provider.clone(),

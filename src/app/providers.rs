@@ -71,6 +71,7 @@ fn provider_settings(
         extra_scopes: client.extra_scopes.clone(),
         offer_sign_out: client.offer_sign_out,
         show_login: client.show_login,
+        renew: client.renew,
         userinfo: client.userinfo,
         cache_file: Some(settings.state.directory.join(format!("discovery-{name}.json"))),
         ca_file: client.ca_file.clone(),

@@ -127,6 +127,7 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
         extra_scopes: extra_scopes?,
         offer_sign_out: take.flag(&at("offer_sign_out")),
         show_login: take.flag(&at("show_login")),
+        renew: take.flag(&at("renew")),
         userinfo,
         ca_file,
         connect_timeout: connect_timeout?,
@@ -149,8 +150,9 @@ fn complain_of_strangers_keys(take: &Take<'_>, environment: Option<Environment>,
         ("subject_claim", "ORCID names the iD in `sub`, and nowhere else"),
         ("extra_scopes", "ORCID's scopes are asked for by the rules that need them"),
         ("offer_sign_out", "ORCID has no sign-out to send anybody to"),
+        ("renew", "ORCID's tokens live twenty years, and the watch asks about them by itself"),
     ] {
-        let unset = name == "foreign_subjects" && !take.flag(&at(name));
+        let unset = matches!(name, "foreign_subjects" | "renew") && !take.flag(&at(name));
         if take.is_set(&at(name)) && !unset {
             take.complain(&at(name), Problem::error(why).expected("environment = \"other\", or no such key"));
         }

@@ -90,6 +90,7 @@ pub const KEYS: &[Key] = &[
     key("clients.NAME.extra_scopes", Kind::List, None),
     key("clients.NAME.offer_sign_out", Kind::Flag, Some("true")),
     key("clients.NAME.show_login", Kind::Flag, Some("true")),
+    key("clients.NAME.renew", Kind::Flag, Some("false")),
     key("clients.NAME.userinfo", Kind::Flag, Some("false")),
     key("clients.NAME.ca_file", Kind::File, None),
     key("clients.NAME.connect_timeout", Kind::Duration, Some("5s")),

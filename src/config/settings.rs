@@ -217,6 +217,8 @@ pub struct ClientSettings {
     pub offer_sign_out: bool,
     /// Whether ORCID shows its sign-in first, rather than its registration.
     pub show_login: bool,
+    /// Whether the tokens of people signed in are renewed now and then; environment `other` alone.
+    pub renew: bool,
     pub userinfo: bool,
     pub ca_file: Option<PathBuf>,
     /// For a TCP connection to the provider.

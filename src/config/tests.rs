@@ -116,13 +116,17 @@ fn a_client_with_a_hyphen_can_be_described_by_variables_alone() {
         ("LYCHGATE__CLIENTS__CAMPUS_ID__EXTRA_SCOPES", "profile, email"),
         ("LYCHGATE__CLIENTS__CAMPUS_ID__SUBJECT_CLAIM", "eduPersonOrcid"),
         ("LYCHGATE__CLIENTS__CAMPUS_ID__OFFER_SIGN_OUT", "false"),
+        ("LYCHGATE__CLIENTS__CAMPUS_ID__RENEW", "true"),
         ("LYCHGATE__CLIENTS__CAMPUS_ID__DEFAULT", "true"),
     ];
     let settings = desk.fine(&text, &[], &env);
     assert_eq!(settings.default_client.as_ref().unwrap().as_str(), "campus-id");
     let client = &settings.clients[settings.default_client.as_ref().unwrap()];
     assert_eq!((client.algorithms.len(), client.extra_scopes.to_string().as_str()), (2, "email profile"));
-    assert_eq!((client.subject_claim.as_deref(), client.offer_sign_out), (Some("eduPersonOrcid"), false));
+    assert_eq!(
+        (client.subject_claim.as_deref(), client.offer_sign_out, client.renew),
+        (Some("eduPersonOrcid"), false, true)
+    );
 }
 
 /// Broken configurations carry their complaints as `#~` remarks, like broken policies.

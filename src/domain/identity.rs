@@ -57,6 +57,8 @@ pub enum Broken {
     },
     Locked,
     Deactivated,
+    /// It refuses to renew the tokens, or said something untrue when asked to (T61). At providers that are no ORCID.
+    NotRenewed,
 }
 
 impl Broken {
@@ -67,11 +69,12 @@ impl Broken {
             Broken::Deprecated { .. } => "deprecated",
             Broken::Locked => "locked",
             Broken::Deactivated => "deactivated",
+            Broken::NotRenewed => "not-renewed",
         }
     }
 
-    /// Whether the record itself is gone or shut. Somebody signed in by such a record is signed out; who only
-    /// took a permission back is still who they were.
+    /// Whether nobody vouches for the person any more: the record is gone or shut, or the provider says no. Who is
+    /// signed in so is signed out; who only took a permission back is still who they were.
     pub fn ends_sessions(self) -> bool {
         self != Broken::Withdrawn
     }

@@ -105,6 +105,11 @@ impl Provider {
         self.settings.record_api().is_some()
     }
 
+    /// Whether it can be asked about people who have signed in.
+    pub fn can_be_asked(&self) -> bool {
+        self.has_records() || self.settings.renew
+    }
+
     /// Asks, with one call of the API, whether a person's token still opens their record. One answer proves
     /// little: the caller looks whether the token is still in use, and asks again.
     pub async fn record_status(&self, token: &AccessToken, orcid: OrcidId) -> Result<RecordStatus, OrcidTrouble> {

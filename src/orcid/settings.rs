@@ -86,6 +86,9 @@ pub struct ProviderSettings {
     /// ORCID shows its sign-in first; with `false` it shows people who are not signed in there its
     /// registration (`orcid.md` §2.1).
     pub show_login: bool,
+    /// Environment `other` only: the tokens of whoever is signed in are renewed now and then, and whom the provider
+    /// refuses that is signed out.
+    pub renew: bool,
     /// Also ask the userinfo endpoint at each sign-in.
     pub userinfo: bool,
     /// Where discovery and keys are kept between starts; mode 0600.

@@ -33,6 +33,9 @@ impl BrokenPage {
             Broken::Deactivated => {
                 ("broken.title-ended", "broken.deactivated", "broken.deactivated-advice", "broken.button")
             }
+            Broken::NotRenewed => {
+                ("broken.title-ended", "broken.not-renewed", "broken.not-renewed-advice", "broken.button-other")
+            }
         };
         let values = context! {
             lead => house.text(lead, &[]),
@@ -40,7 +43,7 @@ impl BrokenPage {
             person => self.person.as_ref().map(person),
             primary => self.primary.as_ref().map(person),
             site => maybe_site(&self.site),
-            needs => house.scopes(&self.needs),
+            needs => house.needs(&self.needs, &self.provider),
             start => href(&self.start),
             button => house.text(button, &[]),
             provider => house.provider(&self.provider),
@@ -57,7 +60,7 @@ impl BrokenPage {
             site: Some(samples::library()),
             needs: samples::lines("openid /activities/update"),
             start: "/.lychgate/sign-in/start".to_owned(),
-            provider: samples::orcid(),
+            provider: if why == Broken::NotRenewed { samples::campus() } else { samples::orcid() },
         };
         let primary = samples::josiah().id.parse().ok();
         vec![
@@ -66,6 +69,7 @@ impl BrokenPage {
             ("broken-deprecated-plain", page(Broken::Deprecated { primary: None })),
             ("broken-locked", page(Broken::Locked)),
             ("broken-deactivated", page(Broken::Deactivated)),
+            ("broken-not-renewed", page(Broken::NotRenewed)),
         ]
     }
 

@@ -245,7 +245,7 @@ impl House {
     }
 
     /// What will be asked. The words for `openid` speak of ORCID; elsewhere it only means signing in.
-    fn needs(&self, lines: &[ScopeLine], provider: &ProviderView) -> Value {
+    pub(super) fn needs(&self, lines: &[ScopeLine], provider: &ProviderView) -> Value {
         let foreign = provider.environment == Environment::Other;
         let lines: Vec<ScopeLine> =
             lines.iter().filter(|line| !(foreign && line.scope.as_str() == "openid")).cloned().collect();

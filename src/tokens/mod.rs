@@ -3,6 +3,7 @@
 
 mod deposit;
 mod pace;
+mod renew;
 mod watch;
 mod withdraw;
 

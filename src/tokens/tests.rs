@@ -27,9 +27,12 @@ struct Desk {
     dead: Vec<String>,
     /// What it says of a record, by iD: status, body, `Location`.
     records: BTreeMap<String, (&'static str, String, String)>,
+    /// Refresh tokens brought, and what is answered to them.
+    renewed: Vec<String>,
+    renewal: Option<(&'static str, String)>,
 }
 
-async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>) -> Arc<Provider> {
+async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>, environment: Environment) -> Arc<Provider> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let issuer = base.clone();
@@ -57,7 +60,7 @@ async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>) -> Arc<Provider
     });
     let settings = ProviderSettings {
         name: "orcid".parse().unwrap(),
-        environment: Environment::Simulator,
+        environment,
         membership: Membership::Member,
         client_id: "APP-1".into(),
         client_secret: ClientSecret::new("secret"),
@@ -65,13 +68,14 @@ async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>) -> Arc<Provider
         authentication: ClientAuthentication::Post,
         algorithms: vec![SigningAlgorithm::Rs256],
         redirect_uri: "https://signin.example/.lychgate/callback/orcid".into(),
-        base_scope: Scope::authenticate(),
+        base_scope: Scope::openid(),
         foreign_subjects: false,
         subject_claim: None,
         extra_scopes: Default::default(),
         offer_sign_out: true,
         title: None,
         show_login: true,
+        renew: environment == Environment::Other,
         userinfo: false,
         cache_file: None,
         ca_file: None,
@@ -101,10 +105,17 @@ fn answer(desk: &mut Desk, base: &str, request: &str) -> (&'static str, String) 
         });
         return ("200 OK", document.to_string());
     }
-    assert!(request.starts_with("POST /oauth/revoke "));
     let body = request.split_once("\r\n\r\n").unwrap().1;
-    let token = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "token").unwrap().1;
-    desk.revoked.push(token.into_owned());
+    let field = |wanted: &str| {
+        url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == wanted).unwrap().1.into_owned()
+    };
+    if request.starts_with("POST /oauth/token ") {
+        assert_eq!(field("grant_type"), "refresh_token");
+        desk.renewed.push(field("refresh_token"));
+        return desk.renewal.clone().expect("a renewal is expected");
+    }
+    assert!(request.starts_with("POST /oauth/revoke "));
+    desk.revoked.push(field("token"));
     ("200 OK", String::new())
 }
 
@@ -124,6 +135,7 @@ fn record(desk: &mut Desk, request: &str) -> (&'static str, String, String) {
 }
 
 struct House {
+    environment: Environment,
     vault: Arc<Vault>,
     clock: Arc<StoppedClock>,
     desk: Arc<Mutex<Desk>>,
@@ -132,6 +144,10 @@ struct House {
 }
 
 async fn house() -> House {
+    house_at(Environment::Simulator).await
+}
+
+async fn house_at(environment: Environment) -> House {
     let place = tempfile::tempdir().unwrap();
     let clock = Arc::new(StoppedClock::at(1_790_000_000));
     let key_file = place.path().join("keys");
@@ -146,9 +162,9 @@ async fn house() -> House {
     };
     let vault = Vault::open(settings, clock.clone(), Arc::new(SystemChance::default())).unwrap();
     let desk = Arc::new(Mutex::new(Desk::default()));
-    let orcid = provider(desk.clone(), clock.clone()).await;
+    let orcid = provider(desk.clone(), clock.clone(), environment).await;
     let providers = Providers::from([(orcid.settings().name.clone(), orcid)]);
-    House { vault, clock, desk, providers, _place: place }
+    House { environment, vault, clock, desk, providers, _place: place }
 }
 
 fn subject(orcid: &str) -> Subject {
@@ -175,7 +191,7 @@ impl House {
         };
         let kept = Deposit {
             grant: &grant,
-            environment: Environment::Simulator,
+            environment: self.environment,
             client: "orcid".parse().unwrap(),
             root: HashedSessionKey([root; 32]),
             agent: "Test".into(),
@@ -185,9 +201,8 @@ impl House {
         deposit(&self.vault, kept).await.unwrap().expect("nobody has said that it is over")
     }
 
-    fn key(orcid: &str) -> ConnectionKey {
-        let client = "orcid".parse().unwrap();
-        ConnectionKey { environment: Environment::Simulator, client, subject: subject(orcid) }
+    fn key(&self, orcid: &str) -> ConnectionKey {
+        ConnectionKey { environment: self.environment, client: "orcid".parse().unwrap(), subject: subject(orcid) }
     }
 
     async fn lives(&self, root: u8) -> bool {
@@ -229,7 +244,7 @@ async fn a_superseded_pair_is_revoked_at_orcid_however_long_that_is_down() {
     assert_eq!(house.revoked(), ["first"]);
     house.clock.advance(3 * 86_400);
     assert_eq!(house.drain().await, 0, "once is enough");
-    assert_eq!(house.vault.token_pairs(&House::key(SOFIA)).await.unwrap().len(), 1);
+    assert_eq!(house.vault.token_pairs(&house.key(SOFIA)).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! about one connection after the other, round after round. One background task for each client, started by `app`.
 
 use super::pace::{LONGEST, Pace};
+use super::renew::renew;
 use crate::domain::{Broken, Chance, ClientName, Clock, UnixTime};
 use crate::metrics::Metrics;
 use crate::orcid::{OrcidTrouble, Provider, RecordStatus};
@@ -78,7 +79,7 @@ pub(super) struct Watch {
 }
 
 /// What came of one question.
-enum Outcome {
+pub(super) enum Outcome {
     Sound,
     /// The token was refused; once proves nothing.
     Doubted,
@@ -236,6 +237,9 @@ async fn look(
     doubted: bool,
     now: UnixTime,
 ) -> Result<Outcome, VaultFault> {
+    if !provider.has_records() {
+        return renew(vault, provider, key).await;
+    }
     let pairs = vault.token_pairs(key).await?;
     let usable = pairs.iter().rev().find(|pair| pair.expires.is_none_or(|at| at > now));
     let Some((token, orcid)) = usable.map(|pair| &pair.access_token).zip(key.subject.orcid()) else {

@@ -64,6 +64,18 @@ pub struct TokenPair {
     pub expires: Option<UnixTime>,
 }
 
+/// A pair as its provider renewed it.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    pub access_token: AccessToken,
+    /// `None`: the old one stays in use.
+    pub refresh_token: Option<RefreshToken>,
+    /// `None`: as before.
+    pub scopes: Option<ScopeSet>,
+    pub obtained: UnixTime,
+    pub expires: Option<UnixTime>,
+}
+
 /// What a sign-in did to the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -172,6 +184,24 @@ impl ConnectionRecord {
         (record, superseded.iter().map(|pair| AccessToken::new(pair.access.as_str())).collect(), change)
     }
 
+    /// Puts a renewed pair in the place of the one whose access token was `used`; gives the tokens of others with
+    /// the scopes it has now. `None` if that pair is not in use any more.
+    fn renew(&mut self, used: &AccessToken, renewal: &Renewal) -> Option<Vec<AccessToken>> {
+        let at = self.pairs.iter().position(|pair| self.broken.is_none() && pair.access == used.expose())?;
+        let old = self.pairs.remove(at);
+        let scopes = renewal.scopes.clone().unwrap_or_else(|| old.scopes.clone());
+        let (kept, superseded): (Vec<_>, Vec<_>) = self.pairs.drain(..).partition(|pair| pair.scopes != scopes);
+        self.pairs = kept;
+        self.pairs.push(PairRecord {
+            scopes,
+            access: renewal.access_token.expose().to_owned(),
+            refresh: renewal.refresh_token.as_ref().map(|new| new.expose().to_owned()).or_else(|| old.refresh.clone()),
+            obtained: renewal.obtained,
+            expires: renewal.expires,
+        });
+        Some(superseded.iter().map(|pair| AccessToken::new(pair.access.as_str())).collect())
+    }
+
     pub(super) fn connection(&self) -> Connection {
         Connection {
             key: self.key.clone(),
@@ -270,6 +300,40 @@ impl Vault {
             let data_key = core.people.find_or_make(id.locator()).await?;
             let sealed = data_key.seal(&*core.chance, &address, &record);
             if core.store.compare_and_set(address.clone(), Some(old), sealed).await? == Outcome::Written {
+                return Ok(true);
+            }
+        }
+        Err(VaultFault::Contended)
+    }
+
+    /// Keeps a pair that was renewed in the place of the one whose access token was `used`. Durable. Gives whether it
+    /// was: if that pair was superseded or broken meanwhile, the new one is queued for revocation (B4).
+    pub async fn renew_pair(
+        &self,
+        key: &ConnectionKey,
+        used: &AccessToken,
+        renewal: &Renewal,
+    ) -> Result<bool, VaultFault> {
+        let core = &self.core;
+        let id = core.names.connection(key);
+        let address = trees::connection(id);
+        let _alone = core.stripes.lock(&[id.locator()]).await;
+        for _ in 0..RETRIES {
+            let mut batch = Batch::default();
+            let (old, record) = core.connection_record(id).await?;
+            let renewed = old.zip(record).and_then(|(old, mut record)| {
+                let superseded = record.renew(used, renewal)?;
+                Some((old, record, superseded))
+            });
+            let Some((old, record, superseded)) = renewed else {
+                core.queue_revocations(&mut batch, std::iter::once(Queued::new(key, &renewal.access_token)));
+                return core.store.write(batch).await.map(|_| false);
+            };
+            let data_key = core.people.find_or_make(id.locator()).await?;
+            let mut batch = batch.when(Condition::Equals(address.clone(), old));
+            batch.put(address.clone(), data_key.seal(&*core.chance, &address, &record));
+            core.queue_revocations(&mut batch, superseded.iter().map(|token| Queued::new(key, token)));
+            if core.store.write(batch).await? == Outcome::Written {
                 return Ok(true);
             }
         }

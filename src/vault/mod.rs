@@ -34,7 +34,7 @@ mod tests;
 mod trees;
 mod warm;
 
-pub use connections::{Change, Connection, ConnectionKey, GrantEvent, Page, TokenPair};
+pub use connections::{Change, Connection, ConnectionKey, GrantEvent, Page, Renewal, TokenPair};
 pub use fault::VaultFault;
 pub use key_ring::{KeyId, KeySummary, generate_key_file, list_keys, rotate_key_file};
 pub use provider_sessions::{ProviderSignOut, ProviderSignedOut};

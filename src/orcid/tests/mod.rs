@@ -36,6 +36,7 @@ fn settings(provider: &FakeProvider) -> ProviderSettings {
         offer_sign_out: true,
         title: None,
         show_login: true,
+        renew: false,
         userinfo: false,
         cache_file: None,
         ca_file: None,

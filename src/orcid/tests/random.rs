@@ -54,6 +54,7 @@ fn offline() -> ProviderSettings {
         offer_sign_out: true,
         title: None,
         show_login: true,
+        renew: false,
         userinfo: false,
         cache_file: None,
         ca_file: None,

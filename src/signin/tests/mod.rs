@@ -122,6 +122,7 @@ fn provider_settings(issuer: &str) -> ProviderSettings {
         offer_sign_out: true,
         title: None,
         show_login: true,
+        renew: false,
         userinfo: false,
         cache_file: None,
         ca_file: None,

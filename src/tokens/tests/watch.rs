@@ -9,6 +9,10 @@ const HOUR: i64 = 3600;
 
 impl House {
     fn watch(&self, rate: u32) -> (Watch, Arc<Metrics>) {
+        self.watch_every(24, rate)
+    }
+
+    fn watch_every(&self, hours: u64, rate: u32) -> (Watch, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new().unwrap());
         let parts = WatchParts {
             vault: self.vault.clone(),
@@ -16,7 +20,7 @@ impl House {
             clock: self.clock.clone(),
             chance: Arc::new(SystemChance::default()),
             metrics: metrics.clone(),
-            plan: WatchPlan { every: Duration::from_secs(24 * 3600), rate },
+            plan: WatchPlan { every: Duration::from_secs(hours * 3600), rate },
         };
         (Watch::new(parts), metrics)
     }
@@ -32,7 +36,7 @@ impl House {
     }
 
     async fn trouble(&self, orcid: &str) -> Option<Broken> {
-        self.vault.connection(&Self::key(orcid)).await.unwrap().unwrap().trouble
+        self.vault.connection(&self.key(orcid)).await.unwrap().unwrap().trouble
     }
 }
 
@@ -132,7 +136,7 @@ async fn f6_replaced_locked_and_deactivated_records_end_the_sessions_and_map_nob
         assert_eq!(house.trouble(SOFIA).await, Some(why));
         assert!(!house.lives(1).await && house.lives(2).await, "{why:?}");
         assert_eq!(counted(&metrics, why.word()), 1);
-        assert!(house.vault.connection(&House::key(primary)).await.unwrap().is_none(), "nobody is remapped");
+        assert!(house.vault.connection(&house.key(primary)).await.unwrap().is_none(), "nobody is remapped");
         assert!(house.asked().iter().all(|asked| !asked.starts_with(primary)), "nor is the redirect followed");
     }
 }
@@ -229,4 +233,64 @@ async fn f6_a_restart_goes_on_where_the_round_was() {
     let (mut watch, _) = house.watch(10);
     run(&mut watch).await;
     assert_eq!(house.asked(), [""; 0], "nor is a round that is over begun anew by a restart");
+}
+
+fn renewal(change: serde_json::Value) -> Option<(&'static str, String)> {
+    let mut tokens = serde_json::json!({
+        "access_token": "renewed", "refresh_token": "refresh-renewed", "token_type": "Bearer", "expires_in": 300,
+    });
+    tokens.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    Some(("200 OK", tokens.to_string()))
+}
+
+#[tokio::test]
+async fn t61_b23_whom_the_provider_no_longer_vouches_for_is_signed_out() {
+    let refused = Some(("400 Bad Request", serde_json::json!({"error": "invalid_grant"}).to_string()));
+    let forged = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.";
+    for (what, answer, outcome) in [
+        ("renewed", renewal(serde_json::json!({})), "sound"),
+        ("refused", refused, "not-renewed"),
+        ("somebody else", renewal(serde_json::json!({"orcid": JOSIAH})), "not-renewed"),
+        ("a forged id_token", renewal(serde_json::json!({"id_token": forged})), "not-renewed"),
+        ("away", Some(("503 Service Unavailable", String::new())), "later"),
+        (
+            "our client",
+            Some(("401 Unauthorized", serde_json::json!({"error": "invalid_client"}).to_string())),
+            "unclear",
+        ),
+    ] {
+        let house = house_at(Environment::Other).await;
+        house.deposit(SOFIA, "sofia", 1, None).await;
+        house.desk.lock().unwrap().renewal = answer;
+        let (mut watch, metrics) = house.watch(10);
+        run(&mut watch).await;
+        assert_eq!(house.desk.lock().unwrap().renewed, ["refresh sofia"], "{what}: asked once");
+        assert_eq!(counted(&metrics, outcome), 1, "{what}");
+        assert_eq!(house.lives(1).await, outcome != "not-renewed", "{what}");
+        let trouble = (outcome == "not-renewed").then_some(Broken::NotRenewed);
+        assert_eq!(house.trouble(SOFIA).await, trouble, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn b4_a_refresh_token_is_used_once_and_the_new_one_next() {
+    let house = house_at(Environment::Other).await;
+    house.deposit(SOFIA, "sofia", 1, None).await;
+    house.desk.lock().unwrap().renewal = renewal(serde_json::json!({}));
+    let (mut watch, _) = house.watch_every(12, 10);
+    run(&mut watch).await;
+    house.clock.advance(6 * HOUR);
+    assert!(house.lives(1).await, "in use");
+    house.desk.lock().unwrap().renewal = renewal(serde_json::json!({"access_token": "third", "refresh_token": null}));
+    house.clock.advance(6 * HOUR);
+    run(&mut watch).await;
+    assert_eq!(house.desk.lock().unwrap().renewed, ["refresh sofia", "refresh-renewed"]);
+    let pairs = house.vault.token_pairs(&house.key(SOFIA)).await.unwrap();
+    let held: Vec<_> =
+        pairs.iter().map(|pair| (pair.access_token.expose(), pair.refresh_token.as_ref().unwrap().expose())).collect();
+    assert_eq!(held, [("third", "refresh-renewed")], "without a new one the old one stays in use");
+    // Nobody is signed in: nobody is asked about.
+    house.clock.advance(24 * HOUR);
+    run(&mut watch).await;
+    assert_eq!(house.desk.lock().unwrap().renewed.len(), 2);
 }

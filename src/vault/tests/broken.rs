@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, connection_key, scopes};
 use crate::domain::{AccessToken, Broken, UnixTime};
-use crate::vault::Vault;
+use crate::vault::{Renewal, Vault};
 
 async fn newest_token(vault: &Vault, who: &str) -> AccessToken {
     vault.token_pairs(&connection_key(who)).await.unwrap().pop().unwrap().access_token
@@ -98,4 +98,37 @@ async fn j8_of_many_who_find_a_connection_broken_one_says_so() {
             .spawn(async move { vault.mark_broken(&connection_key(JOSIAH), &token, Broken::Withdrawn).await.unwrap() });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|marked| *marked).count(), 1);
+}
+
+#[tokio::test]
+async fn b4_a_renewed_pair_takes_the_place_of_the_one_in_use_and_of_no_other() {
+    let bench = Bench::new();
+    let vault = bench.open();
+    let key = connection_key(JOSIAH);
+    let renewal = |token: &str, wanted: Option<&str>| Renewal {
+        access_token: AccessToken::new(token),
+        refresh_token: None,
+        scopes: wanted.map(scopes),
+        obtained: UnixTime(NOW),
+        expires: Some(UnixTime(NOW + 300)),
+    };
+    bench.sign_in(&vault, JOSIAH, "openid").await;
+    bench.sign_in(&vault, JOSIAH, "openid profile").await;
+    let used = newest_token(&vault, JOSIAH).await;
+    assert!(vault.renew_pair(&key, &used, &renewal("second", None)).await.unwrap());
+    assert!(!vault.renew_pair(&key, &used, &renewal("late", None)).await.unwrap());
+    // Narrower than before, it is the pair of another scope set now.
+    assert!(vault.renew_pair(&key, &AccessToken::new("second"), &renewal("third", Some("openid"))).await.unwrap());
+    let pairs = vault.token_pairs(&key).await.unwrap();
+    assert_eq!((pairs.len(), pairs[0].access_token.expose(), &pairs[0].scopes), (1, "third", &scopes("openid")));
+    assert!(pairs[0].refresh_token.is_some());
+    let third = AccessToken::new("third");
+    assert!(vault.mark_broken(&key, &third, Broken::NotRenewed).await.unwrap());
+    assert!(!vault.renew_pair(&key, &third, &renewal("after the end", None)).await.unwrap());
+    assert!(!vault.renew_pair(&connection_key(MALLORY), &third, &renewal("nobody's", None)).await.unwrap());
+    let queue = vault.due_revocations(UnixTime(NOW + HOUR), 100).await.unwrap();
+    let mut given_back: Vec<_> = queue.iter().map(|entry| entry.token.expose()).collect();
+    given_back.sort_unstable();
+    let first = format!("access-token-{JOSIAH}-0");
+    assert_eq!(given_back, [first.as_str(), "after the end", "late", "nobody's"]);
 }

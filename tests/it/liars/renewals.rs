@@ -35,6 +35,7 @@ fn provider(simulator: &SimulatorHandle) -> Arc<Provider> {
         offer_sign_out: false,
         title: None,
         show_login: true,
+        renew: false,
         userinfo: false,
         cache_file: None,
         ca_file: None,
