@@ -6,7 +6,8 @@ use super::choose::{must_choose, registration};
 use super::navigation::is_navigation;
 use super::settings::{ACCOUNT, CONTINUE, SIGN_IN, START};
 use super::{OwnRequest, SignIn, StepFault};
-use crate::domain::{Broken, Scope, ScopeSet, UnixTime};
+use crate::domain::{Broken, OrcidId, Scope, ScopeSet, UnixTime};
+use crate::orcid::Provider;
 use crate::pages::{self, BrokenPage, Notice, Page, PersonView, ProviderView};
 use crate::policy::{SignInStyle, Site};
 use crate::vault::LiveSession;
@@ -132,41 +133,33 @@ impl SignIn {
         root: Option<&LiveSession>,
         why: Broken,
     ) -> Response<Bytes> {
-        let Some(provider) = self.provider_view(registration(arrival, site, root)) else {
+        let Some(provider) = self.providers.get(registration(arrival, site, root)) else {
             return self.notice(Notice::Internal, Some(site), request.language);
         };
         let mode = if why.ends_sessions() { Mode::Another } else { Mode::Usual };
         let onward = if must_choose(arrival, site, root) { SIGN_IN } else { START };
-        let primary = match why {
-            Broken::Deprecated { primary } => primary,
-            _ => None,
-        };
         let page = BrokenPage {
-            why,
-            person: root.map(|root| PersonView::from(&*root.identity)),
-            primary: primary.map(|id| PersonView {
-                name: None,
-                id: id.to_string(),
-                uri: Some(id.uri(site.environment.record_base())),
-            }),
             site: Some(self.site_view(site)),
-            needs: pages::scope_lines(&arrival.scopes),
             start: self.address_with(onward, &arrival.renewed(arrival.at, mode)),
-            provider,
+            ..broken_at(provider, why, root, &arrival.scopes)
         };
         self.show(request, &Page::Broken(page))
     }
 
     /// Somebody opened the sign-in page by itself: from a bookmark, or by hand.
     fn plain_sign_in(&self, request: &OwnRequest, root: Option<&LiveSession>) -> Response<Bytes> {
-        if root.is_some() {
-            return pages::redirect(ACCOUNT);
-        }
         let Some(provider) = self.default_provider() else {
             return self.notice(Notice::NotFound, None, request.language);
         };
-        let base: ScopeSet = std::iter::once(provider.settings().base_scope.clone()).collect();
         let settings = provider.settings();
+        let base: ScopeSet = std::iter::once(settings.base_scope.clone()).collect();
+        if let Some(root) = root {
+            let broken = root.identity.broken.filter(|_| root.identity.client == settings.name);
+            return match broken {
+                Some(why) => self.show(request, &Page::Broken(broken_at(provider, why, Some(root), &base))),
+                None => pages::redirect(ACCOUNT),
+            };
+        }
         let page = Page::SignIn {
             site: None,
             needs: pages::scope_lines(&base),
@@ -206,6 +199,29 @@ impl SignIn {
         }
         let missing = lacking(&root.identity.scopes, &arrival.scopes);
         if missing.is_empty() { Reach::Enough } else { Reach::Lacks(missing) }
+    }
+}
+
+/// The page about a broken connection through `provider`, asked for by no site.
+fn broken_at(provider: &Provider, why: Broken, root: Option<&LiveSession>, needs: &ScopeSet) -> BrokenPage {
+    let settings = provider.settings();
+    let primary = match why {
+        Broken::Deprecated { primary } => primary,
+        _ => None,
+    };
+    let view = |id: OrcidId| PersonView {
+        name: None,
+        id: id.to_string(),
+        uri: Some(id.uri(settings.environment.record_base())),
+    };
+    BrokenPage {
+        why,
+        person: root.map(|root| PersonView::from(&*root.identity)),
+        primary: primary.map(view),
+        site: None,
+        needs: pages::scope_lines(needs),
+        start: START.to_owned(),
+        provider: ProviderView::new(settings.environment, &settings.issuer),
     }
 }
 

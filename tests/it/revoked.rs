@@ -125,7 +125,9 @@ async fn j8_a_broken_connection_outlives_a_restart_and_never_goes_round_in_circl
     let page = browser.open(LOANS).await.click("Connect your ORCID iD again").await;
     people::at_orcid(page, &person, false).await.assert_says("Your ORCID iD was not connected");
     browser.open(LOANS).await.assert_says(AGAIN);
-    // "Continue as" is no way around, and neither is a ticket of the sign-in host.
+    // Nor is a bookmark of the sign-in page a dead end, and "continue as" no way around.
+    let page = browser.open(&format!("{SIGN_IN}/.lychgate/sign-in")).await;
+    page.assert_status(200).assert_says(AGAIN).assert_lacks("Continue as");
     browser.open(&format!("{SIGN_IN}/.lychgate/account")).await.assert_status(200);
     browser.open("https://repository.campus.example/browse").await.assert_says(AGAIN);
     // A wider permission is asked for at once, without what was given before.
