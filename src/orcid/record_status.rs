@@ -103,7 +103,8 @@ mod tests {
         let primary = Some(PRIMARY.parse().unwrap());
         let dead = r#"{"error":"invalid_token","error_description":"Invalid access token: secret"}"#;
         let code = |code: i64| format!(r#"{{"response-code":1,"error-code":{code}}}"#);
-        let table: [(u16, &str, &str, Option<&str>, Option<RecordStatus>); 19] = [
+        type Row<'a> = (u16, &'a str, &'a str, Option<&'a str>, Option<RecordStatus>);
+        let table: [Row<'_>; 19] = [
             (200, json, "{}", None, Some(RecordStatus::Fine)),
             (200, "application/vnd.orcid+json", "{}", None, Some(RecordStatus::Fine)),
             // A front end's page, with whatever status.

@@ -6,8 +6,8 @@ pub mod texts;
 
 mod account;
 mod assets;
-mod choose;
 mod broken;
+mod choose;
 mod context;
 mod folder;
 mod headers;
@@ -24,8 +24,8 @@ mod words;
 
 pub use account::AccountPage;
 pub use assets::PREFIX as ASSETS;
-pub use choose::{Choice, ChoosePage};
 pub use broken::BrokenPage;
+pub use choose::{Choice, ChoosePage};
 pub use headers::{insufficient_scope_json, json, redirect, unauthorized_json};
 pub use notice::Notice;
 pub use page::{

@@ -4,8 +4,8 @@
 
 use super::Notice;
 use super::account::AccountPage;
-use super::choose::ChoosePage;
 use super::broken::BrokenPage;
+use super::choose::ChoosePage;
 use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet};
 
 /// One page. Links (`start`, `retry`, `onward`, …) are `https://` addresses or paths that start with

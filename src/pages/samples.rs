@@ -2,8 +2,8 @@
 //! for the trial of an operator's templates at start, and for tests.
 
 use super::account::AccountPage;
-use super::choose::ChoosePage;
 use super::broken::BrokenPage;
+use super::choose::ChoosePage;
 use super::page::*;
 use super::{Notice, scope_lines};
 use crate::domain::{Chance, Environment, IncidentId, ScopeSet};

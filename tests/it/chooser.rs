@@ -11,7 +11,7 @@ use url::Url;
 const LOANS: &str = "https://library.campus.example/loans?shelf=3";
 const READING_ROOM: &str = "https://library.campus.example/reading-room";
 
-fn two_ways(sign_in: &str) -> Builder {
+pub fn two_ways(sign_in: &str) -> Builder {
     let site = format!(
         r#"
 [site]

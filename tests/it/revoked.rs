@@ -7,6 +7,7 @@ use crate::campus::chromium::Chromium;
 use crate::campus::people::{self, Person};
 use crate::campus::ws::WebSocket;
 use crate::campus::{Campus, LIBRARY, SIGN_IN};
+use crate::chooser::two_ways;
 use crate::sign_in_attacks::TODAY;
 use lychgate::domain::{OrcidId, StoppedClock};
 use lychgate::simulator::{AccountState, MEMBER_CLIENT, Outage};
@@ -217,6 +218,26 @@ async fn f6_a_replaced_record_leads_to_the_new_one_only_by_a_new_sign_in() {
     let primary: OrcidId = people::nameless().orcid;
     let says = ["ORCID has replaced the record", primary.as_str()];
     a_record_changes(AccountState::Deprecated { primary }, "deprecated", &says).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f6_where_several_registrations_lead_in_the_reason_comes_before_the_choice() {
+    let clock = Arc::new(StoppedClock::at(TODAY));
+    // Even where the site wants no page of ours before ORCID.
+    let campus = two_ways("direct").configuration(WATCH).clock(clock.clone()).open().await;
+    let (person, browser) = (people::ordinary(), campus.browser());
+    let first = browser.open(LOANS).await;
+    let choice = first.page().links.iter().find(|link| link.href.contains("/sign-in/start")).unwrap().href.clone();
+    let page = browser.get(first.url.join(&choice).unwrap().as_str()).follow().await;
+    let connected = people::at_orcid(page, &person, true).await;
+    connected.click("Continue").await.assert_status(200).assert_at(LOANS);
+    campus.simulator.change_person(person.orcid, |person| person.state = AccountState::Locked).unwrap();
+    noticed(&campus, &clock, "locked").await;
+    let page = browser.open(LOANS).await;
+    page.assert_says("You were signed out").assert_says("ORCID has locked the record").assert_lacks("Staff");
+    let chooser = page.click("Sign in with your ORCID iD").await;
+    chooser.assert_status(200).assert_says("Campus library asks you to sign in").assert_says("Staff");
+    campus.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -180,7 +180,7 @@ async fn f14_an_outage_a_quota_and_what_nobody_understands_break_nothing() {
 #[tokio::test]
 async fn f14_a_day_on_which_every_token_is_refused_breaks_few_connections() {
     let house = house().await;
-    let people: Vec<String> = (0..12).map(|n| id(n)).collect();
+    let people: Vec<String> = (0..12).map(id).collect();
     for (n, who) in people.iter().enumerate() {
         house.deposit(who, &format!("token {n}"), n as u8, None).await;
         house.kill(&format!("token {n}"));
