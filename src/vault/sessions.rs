@@ -285,8 +285,10 @@ impl Vault {
     /// For callers that hold the person's stripe: nobody begins another meanwhile. With a reason, each browser can
     /// be told it at its next visit.
     pub(super) async fn end_sessions_of(&self, id: ConnectionId, why: Option<Broken>) -> Result<usize, VaultFault> {
-        let data_key = self.core.people.find(id.locator())?;
-        let told = why.zip(data_key);
+        let told = match why {
+            Some(why) => self.core.people.find(id.locator())?.map(|data_key| (why, data_key)),
+            None => None,
+        };
         let store = &self.core.store;
         let (mut ended, mut after) = (0, None);
         loop {
