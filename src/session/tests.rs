@@ -57,7 +57,9 @@ impl House {
             root: HashedSessionKey(root.hash()),
             agent: "Test".into(),
             replaces: None,
+            place: None,
             proven: false,
+            held: None,
         };
         self.vault.complete_sign_in(done).await.unwrap();
         let site: SiteName = "wiki".parse().unwrap();

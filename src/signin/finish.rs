@@ -101,7 +101,9 @@ impl SignIn {
             root,
             agent,
             previous,
+            place: None,
             proven: attempt.prompted,
+            held: None,
         };
         let Some(completed) = tokens::deposit(&self.vault, deposit).await? else {
             return Ok(self.ending(

@@ -2,7 +2,7 @@
 //! once for each completed sign-in.
 
 use crate::domain::{ClientName, Environment, Grant};
-use crate::vault::{Completed, HashedSessionKey, LiveSession, SignInCompletion, Vault, VaultFault};
+use crate::vault::{Completed, HashedSessionKey, LiveSession, RevocationId, SignInCompletion, Vault, VaultFault};
 use std::sync::Arc;
 
 /// A verified grant and the session it gives.
@@ -14,17 +14,21 @@ pub struct Deposit<'a> {
     pub root: HashedSessionKey,
     /// The browser's own name for itself, at most 120 characters.
     pub agent: String,
+    /// The network it comes from.
+    pub place: Option<String>,
     /// Who was signed in in this browser until now.
     pub previous: Option<Arc<LiveSession>>,
     /// The provider was told to make the person sign in anew.
     pub proven: bool,
+    /// Since the person had to confirm it, its revocation is queued under this name.
+    pub held: Option<RevocationId>,
 }
 
 /// Acknowledged only when durable (invariant 7). The new session has a new key (T64); what the browser
 /// held before is ended in the same step, and if it was somebody else's, before it (T65).
-/// `None` if the provider has said meanwhile that the person signed out there.
+/// `None` if the provider has said meanwhile that the person signed out there, or a held grant waited too long.
 pub async fn deposit(vault: &Vault, deposit: Deposit<'_>) -> Result<Option<Completed>, VaultFault> {
-    let Deposit { grant, environment, client, root, agent, previous, proven } = deposit;
+    let Deposit { grant, environment, client, root, agent, place, previous, proven, held } = deposit;
     let mut replaces = None;
     if let Some(previous) = previous {
         let (key, held) = (previous.session.key, &previous.identity);
@@ -34,5 +38,6 @@ pub async fn deposit(vault: &Vault, deposit: Deposit<'_>) -> Result<Option<Compl
             vault.end_session(&key).await?;
         }
     }
-    vault.complete_sign_in(SignInCompletion { grant, environment, client, root, agent, replaces, proven }).await
+    let done = SignInCompletion { grant, environment, client, root, agent, place, replaces, proven, held };
+    vault.complete_sign_in(done).await
 }

@@ -196,7 +196,9 @@ impl House {
             root: HashedSessionKey([root; 32]),
             agent: "Test".into(),
             previous,
+            place: None,
             proven: false,
+            held: None,
         };
         deposit(&self.vault, kept).await.unwrap().expect("nobody has said that it is over")
     }

@@ -46,7 +46,8 @@ pub struct Connection {
     pub scopes: ScopeSet,
     pub first_seen: UnixTime,
     pub last_seen: UnixTime,
-    /// Oldest first; a grant of the same scopes as the one before is not listed again.
+    /// Oldest first; a grant of the same scopes as the one before is not listed again. One without scopes is
+    /// when the person gave them all back.
     pub history: Vec<GrantEvent>,
     /// Since when ORCID no longer stands behind it; until the next sign-in.
     pub broken: Option<UnixTime>,
@@ -169,11 +170,7 @@ impl ConnectionRecord {
         record.family_name.clone_from(&grant.family_name);
         record.mfa = grant.mfa;
         record.last_seen = now;
-        if record.history.last().is_none_or(|last| last.scopes != grant.scopes) {
-            record.history.push(GrantEvent { at: now, scopes: grant.scopes.clone() });
-            let surplus = record.history.len().saturating_sub(HISTORY);
-            record.history.drain(..surplus);
-        }
+        record.note_grant(now, &grant.scopes);
         let change = match (fresh, record.scopes().iter().any(|scope| !before.contains(scope))) {
             (true, _) => Change::New,
             (false, true) => Change::Widened,
@@ -200,6 +197,15 @@ impl ConnectionRecord {
             expires: renewal.expires,
         });
         Some(superseded.iter().map(|pair| AccessToken::new(pair.access.as_str())).collect())
+    }
+
+    /// Adds to the history; the same as before is not news.
+    pub(super) fn note_grant(&mut self, at: UnixTime, scopes: &ScopeSet) {
+        if self.history.last().is_none_or(|last| last.scopes != *scopes) {
+            self.history.push(GrantEvent { at, scopes: scopes.clone() });
+            let surplus = self.history.len().saturating_sub(HISTORY);
+            self.history.drain(..surplus);
+        }
     }
 
     pub(super) fn connection(&self) -> Connection {
@@ -293,7 +299,7 @@ impl Vault {
             }
             if why.ends_sessions() {
                 // First: should we die in between, the next look at the record finds what is left to do.
-                self.end_sessions_of(id, Some(why)).await?;
+                self.end_sessions_of(id, Some(why), None).await?;
             }
             record.broken = Some(core.clock.now());
             record.trouble = Some(why);
@@ -351,7 +357,8 @@ impl Vault {
     async fn disconnect_locked(&self, id: ConnectionId) -> Result<bool, VaultFault> {
         let core = &self.core;
         // Sessions first: should we die in between, nobody is signed in to a connection that is gone.
-        self.end_sessions_of(id, None).await?;
+        self.end_sessions_of(id, None, None).await?;
+        core.forget_sites_of(id).await?;
         for _ in 0..RETRIES {
             let (Some(old), record) = core.connection_record(id).await? else { return Ok(false) };
             let mut batch = Batch::default().when(Condition::Equals(trees::connection(id), old));

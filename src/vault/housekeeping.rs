@@ -112,7 +112,8 @@ async fn write_back(core: &Core, live: &LiveSession, life: Life) -> Result<(), V
         core.store.write(batch).await
     };
     put(&session.key, SessionRecord::of(session, life)).await?;
-    let SessionKind::Site { root, .. } = &session.kind else { return Ok(()) };
+    let SessionKind::Site { site, root, .. } = &session.kind else { return Ok(()) };
+    core.note_site_still_used(id, site, life.used, &data_key).await?;
     let Some((_, mut parent)) = core.session_record(root).await? else { return Ok(()) };
     let used = Life { over: parent.life.over.min(life.over), used: parent.life.used.max(life.used) };
     if used.is_news(&parent.life) {

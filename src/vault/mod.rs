@@ -26,6 +26,7 @@ mod session_record;
 mod sessions;
 mod sign_in;
 mod signing_keys;
+mod site_use;
 mod spent;
 mod store;
 mod stripes;
@@ -33,6 +34,7 @@ mod stripes;
 mod tests;
 mod trees;
 mod warm;
+mod withdrawal;
 
 pub use connections::{Change, Connection, ConnectionKey, GrantEvent, Page, Renewal, TokenPair};
 pub use fault::VaultFault;
@@ -41,10 +43,11 @@ pub use provider_sessions::{ProviderSignOut, ProviderSignedOut};
 pub use revocations::{Revocation, RevocationId};
 pub use rounds::{Round, Stage};
 pub use seal::{Purpose, Sealer};
-pub use session_record::{HashedSessionKey, LiveSession, Session, SessionKind};
+pub use session_record::{HashedSessionKey, ListedSession, LiveSession, Session, SessionKind};
 pub use sessions::Warm;
 pub use sign_in::{Completed, SignInCompletion};
 pub use signing_keys::StoredSigningKey;
+pub use site_use::SiteUse;
 pub use spent::Mark;
 
 use crate::domain::{Chance, Clock};

@@ -4,7 +4,7 @@
 use super::cipher::subkey;
 use super::seal::Keys;
 use super::{ConnectionKey, VaultFault, files, seal};
-use crate::domain::{Chance, ClientName, Environment, Subject};
+use crate::domain::{Chance, ClientName, Environment, SiteName, Subject};
 use ring::hmac;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -28,12 +28,17 @@ impl ConnectionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ProviderName(pub(super) [u8; 24]);
 
+/// Stands for a site in the rows of a person: which ones somebody uses says much about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct HashedSite(pub(super) [u8; 16]);
+
 /// The hashing keys of one vault.
 pub(super) struct Names {
     secret: Zeroizing<[u8; 32]>,
     people: hmac::Key,
     clients: hmac::Key,
     at_providers: hmac::Key,
+    sites: hmac::Key,
 }
 
 impl Names {
@@ -53,6 +58,7 @@ impl Names {
             people: subkey(&*secret, "name people"),
             clients: subkey(&*secret, "name clients"),
             at_providers: subkey(&*secret, "name provider sessions"),
+            sites: subkey(&*secret, "name sites"),
             secret,
         }
     }
@@ -109,6 +115,10 @@ impl Names {
         id[..16].copy_from_slice(&locator.0);
         id[16..].copy_from_slice(&client);
         ConnectionId(id)
+    }
+
+    pub(super) fn site(&self, site: &SiteName) -> HashedSite {
+        HashedSite(hash(&self.sites, &[site.as_str()]))
     }
 
     /// What the provider of `client` calls a session.

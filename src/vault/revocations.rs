@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-const WHAT: &str = "a queued revocation";
+pub(super) const WHAT: &str = "a queued revocation";
 /// The first pause after a failure; each further one doubles it, up to a day.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
@@ -17,7 +17,7 @@ const MOST_ATTEMPTS: u32 = 100;
 
 /// Names an entry of the queue as it stands; a failure gives it another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RevocationId(trees::Address);
+pub struct RevocationId(pub(super) trees::Address);
 
 /// A token to revoke. Revoking one token of a pair revokes the pair (`orcid.md` §5.2).
 #[derive(Clone, Debug)]

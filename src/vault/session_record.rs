@@ -3,7 +3,7 @@
 
 use super::{ConnectionKey, connections::Connection, life::Life};
 use crate::domain::{Host, Identity, SiteName, UnixTime};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +44,16 @@ pub struct Session {
     pub expires: UnixTime,
     /// How the browser described itself, at most 120 characters.
     pub agent: String,
+    /// Roughly where it was when the person signed in: the network, never the address.
+    pub place: Option<String>,
+}
+
+/// A session in a list of a person's sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSession {
+    pub session: Session,
+    /// At most a minute before the truth.
+    pub last_used: UnixTime,
 }
 
 /// A session with the person behind it.
@@ -84,16 +94,78 @@ pub(super) struct SessionRecord {
     pub(super) expires: UnixTime,
     pub(super) agent: String,
     pub(super) life: Life,
+    #[serde(deserialize_with = "or_absent")]
+    pub(super) place: Option<String>,
+}
+
+/// A field that older rows lack: they end before it. What could be cut off otherwise, the seal has refused.
+fn or_absent<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(T::deserialize(from).unwrap_or_default())
 }
 
 impl SessionRecord {
     pub(super) fn in_hand(self, key: HashedSessionKey) -> Session {
-        let SessionRecord { kind, connection, created, signed_in_at, proven_at, expires, agent, life: _ } = self;
-        Session { key, kind, connection, created, signed_in_at, proven_at, expires, agent }
+        let SessionRecord { kind, connection, created, signed_in_at, proven_at, expires, agent, life: _, place } = self;
+        Session { key, kind, connection, created, signed_in_at, proven_at, expires, agent, place }
     }
 
     pub(super) fn of(session: &Session, life: Life) -> Self {
-        let Session { key: _, kind, connection, created, signed_in_at, proven_at, expires, agent } = session.clone();
-        Self { kind, connection, created, signed_in_at, proven_at, expires, agent, life }
+        let Session { key: _, kind, connection, created, signed_in_at, proven_at, expires, agent, place } =
+            session.clone();
+        Self { kind, connection, created, signed_in_at, proven_at, expires, agent, life, place }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Environment, Subject};
+    use crate::vault::seal;
+
+    /// A row as the first releases wrote it, before sessions knew their place.
+    const WITHOUT_PLACE: &str = "010477696b690c77696b692e6578616d706c65070707070707070707070707070707070707070707070707\
+        070707070707070700046d61696e0013303030302d303030322d313832352d3030393780ee89ab0d82ee89ab0d0184ee89ab0d80b494\
+        ab0d09412062726f7773657280b494ab0df8ee89ab0d";
+    const LATER: &str = "010477696b690c77696b692e6578616d706c65070707070707070707070707070707070707070707070707\
+        070707070707070700046d61696e0013303030302d303030322d313832352d3030393780ee89ab0d82ee89ab0d0184ee89ab0d80b494\
+        ab0d09412062726f7773657280b494ab0df8ee89ab0d010c3139322e302e322e302f3234";
+
+    fn record(place: Option<&str>) -> SessionRecord {
+        SessionRecord {
+            kind: SessionKind::Site {
+                site: "wiki".parse().unwrap(),
+                host: "wiki.example".parse().unwrap(),
+                root: HashedSessionKey([7; 32]),
+            },
+            connection: ConnectionKey {
+                environment: Environment::Production,
+                client: "main".parse().unwrap(),
+                subject: Subject::Orcid("0000-0002-1825-0097".parse().unwrap()),
+            },
+            created: UnixTime(1_790_000_000),
+            signed_in_at: UnixTime(1_790_000_001),
+            proven_at: Some(UnixTime(1_790_000_002)),
+            expires: UnixTime(1_790_086_400),
+            agent: "A browser".to_owned(),
+            life: Life { over: UnixTime(1_790_086_400), used: UnixTime(1_790_000_060) },
+            place: place.map(str::to_owned),
+        }
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn rows_of_every_layout_are_read_as_they_were_meant() {
+        for (written, place) in [(WITHOUT_PLACE, None), (LATER, Some("192.0.2.0/24"))] {
+            let read: SessionRecord = seal::decode(WHAT, &bytes(written)).unwrap();
+            let meant = record(place);
+            assert_eq!(format!("{read:?}"), format!("{meant:?}"));
+        }
+        assert_eq!(bytes(LATER), *seal::encode(&record(Some("192.0.2.0/24"))), "the layout has changed");
+        // A row that ends anywhere else is no row.
+        let cut = &bytes(WITHOUT_PLACE)[..90];
+        assert!(seal::decode::<SessionRecord>(WHAT, cut).is_err());
     }
 }

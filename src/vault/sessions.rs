@@ -7,7 +7,8 @@ use super::session_record::{SessionRecord, WHAT};
 use super::store::{Batch, Condition, Outcome};
 use super::warm::{Seen, WarmSession};
 use super::{
-    ConnectionKey, Core, HashedSessionKey, LiveSession, Page, RETRIES, Session, SessionKind, Vault, VaultFault, trees,
+    ConnectionKey, Core, HashedSessionKey, ListedSession, LiveSession, Page, RETRIES, Session, SessionKind, Vault,
+    VaultFault, trees,
 };
 use crate::domain::{Broken, Host, UnixTime};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 const ENDED_AT_ONCE: usize = 200;
 /// Children of one root on one host. A browser holds one; tabs that arrive side by side begin a few.
 const CHILDREN_PER_HOST: usize = 4;
+/// Most sessions of one person in a list. They begin as many as they like, with one more cookie each.
+const LISTED: usize = 4096;
 /// Children looked at when one more is begun: far more than any root has hosts for.
 const CHILDREN_LOOKED_AT: usize = 4096;
 
@@ -271,7 +274,7 @@ impl Vault {
     pub async fn end_all_sessions(&self, key: &ConnectionKey) -> Result<usize, VaultFault> {
         let id = self.core.names.connection(key);
         let _alone = self.core.stripes.lock(&[id.locator()]).await;
-        self.end_sessions_of(id, None).await
+        self.end_sessions_of(id, None, None).await
     }
 
     /// Why the gate itself ended the root session of this key, until it would have ended by itself; `None` for
@@ -282,9 +285,33 @@ impl Vault {
         self.core.people.open_record("why a session ended", &at, &sealed)
     }
 
+    /// Ends every other session of the connection that the session `but` belongs to; that browser's stay, `but`
+    /// being its root. Gives how many there were.
+    pub async fn end_other_sessions(&self, key: &ConnectionKey, but: &HashedSessionKey) -> Result<usize, VaultFault> {
+        let id = self.core.names.connection(key);
+        let _alone = self.core.stripes.lock(&[id.locator()]).await;
+        self.end_sessions_of(id, None, Some(but)).await
+    }
+
+    /// Ends a session if it is one of this connection: whoever may end their own gets at nobody else's. Durable
+    /// on return, and a root ends with its children. Gives whether there was one.
+    pub async fn end_session_of(&self, key: &ConnectionKey, session: &HashedSessionKey) -> Result<bool, VaultFault> {
+        let id = self.core.names.connection(key);
+        let _alone = self.core.stripes.lock(&[id.locator()]).await;
+        match self.core.session_record(session).await? {
+            Some((_, record)) if record.connection == *key => self.core.end(session).await,
+            _ => Ok(false),
+        }
+    }
+
     /// For callers that hold the person's stripe: nobody begins another meanwhile. With a reason, each browser can
-    /// be told it at its next visit.
-    pub(super) async fn end_sessions_of(&self, id: ConnectionId, why: Option<Broken>) -> Result<usize, VaultFault> {
+    /// be told it at its next visit. The root `but` and its children stay.
+    pub(super) async fn end_sessions_of(
+        &self,
+        id: ConnectionId,
+        why: Option<Broken>,
+        but: Option<&HashedSessionKey>,
+    ) -> Result<usize, VaultFault> {
         let told = match why {
             Some(why) => self.core.people.find(id.locator())?.map(|data_key| (why, data_key)),
             None => None,
@@ -304,12 +331,17 @@ impl Vault {
                         Err(VaultFault::Unreadable { .. } | VaultFault::RecordVersion { .. }) => None,
                         read => read?.map(|(_, record)| record),
                     };
+                    let root = match &record {
+                        Some(SessionRecord { kind: SessionKind::Site { root, .. }, .. }) => Some(*root),
+                        _ => None,
+                    };
+                    if but.is_some_and(|but| root.unwrap_or(session) == *but) {
+                        continue;
+                    }
                     ended += usize::from(record.is_some());
-                    match (record, &told) {
-                        (Some(SessionRecord { kind: SessionKind::Site { root, .. }, .. }), _) => {
-                            batch.delete(trees::child(&root, &session));
-                        }
-                        (Some(SessionRecord { kind: SessionKind::Root, expires, .. }), Some((why, data_key))) => {
+                    match (root, record, &told) {
+                        (Some(root), ..) => batch.delete(trees::child(&root, &session)),
+                        (None, Some(SessionRecord { expires, .. }), Some((why, data_key))) => {
                             let at = trees::why_ended(&session);
                             batch.put_until(at.clone(), data_key.seal(&*self.core.chance, &at, why), expires);
                         }
@@ -323,18 +355,20 @@ impl Vault {
         }
     }
 
-    /// The live sessions of a connection, roots and children, in no meaningful order.
-    pub async fn sessions_of(&self, key: &ConnectionKey) -> Result<Vec<Session>, VaultFault> {
+    /// The live sessions of a connection, roots and children, the latest used first; of very many, some.
+    pub async fn sessions_of(&self, key: &ConnectionKey) -> Result<Vec<ListedSession>, VaultFault> {
         let core = &self.core;
         let mut sessions = Vec::new();
-        for (at, _) in core.store.scan(&trees::sessions_of(core.names.connection(key)), None, usize::MAX).await? {
+        for (at, _) in core.store.scan(&trees::sessions_of(core.names.connection(key)), None, LISTED).await? {
             let Some(key) = trees::session_in(&at) else { continue };
             if let Some((_, record)) = core.session_record(&key).await?
                 && record.life.used_at(core.clock.now(), core.idle).is_some()
             {
-                sessions.push(record.in_hand(key));
+                let last_used = record.life.used;
+                sessions.push(ListedSession { session: record.in_hand(key), last_used });
             }
         }
+        sessions.sort_by_key(|listed| (std::cmp::Reverse(listed.last_used), listed.session.key));
         Ok(sessions)
     }
 

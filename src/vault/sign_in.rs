@@ -3,7 +3,7 @@
 
 use super::connections::ConnectionRecord;
 use super::life::Life;
-use super::revocations::Queued;
+use super::revocations::{Queued, RevocationId};
 use super::session_record::SessionRecord;
 use super::store::{Batch, Condition, Outcome};
 use super::{
@@ -21,10 +21,14 @@ pub struct SignInCompletion<'a> {
     pub root: HashedSessionKey,
     /// How the browser describes itself; cut to 120 characters.
     pub agent: String,
+    /// Roughly where the browser is: a network, never an address; cut to 120 characters.
+    pub place: Option<String>,
     /// The session this browser had before, of whomever; it ends in the same step (T64, T65).
     pub replaces: Option<HashedSessionKey>,
     /// The person had to sign in anew at the provider, because we demanded it.
     pub proven: bool,
+    /// What [`Vault::hold`] gave for this grant, if it waited for its person.
+    pub held: Option<RevocationId>,
 }
 
 /// A sign-in that is durable.
@@ -36,10 +40,10 @@ pub struct Completed {
 
 impl Vault {
     /// Keeps a verified grant and begins the browser's root session: all of it or nothing, durable on
-    /// return. `None` if the provider said meanwhile that the person signed out there: nothing is kept, and the
-    /// tokens are to be revoked.
+    /// return. `None` if the provider said meanwhile that the person signed out there, or if a held grant has
+    /// waited so long that its revocation is under way: nothing is kept, and the tokens are revoked.
     pub async fn complete_sign_in(&self, done: SignInCompletion<'_>) -> Result<Option<Completed>, VaultFault> {
-        let SignInCompletion { grant, environment, client, root, agent, replaces, proven } = done;
+        let SignInCompletion { grant, environment, client, root, agent, place, replaces, proven, held } = done;
         let core = &self.core;
         let key = ConnectionKey { environment, client, subject: grant.subject.clone() };
         let id = core.names.connection(&key);
@@ -66,6 +70,7 @@ impl Vault {
                 expires: now.plus(core.absolute),
                 agent: shortened(&agent),
                 life: Life { over: now.plus(core.absolute), used: now },
+                place: place.as_deref().map(shortened),
             };
             // First in the batch, so that the rows that expire with it are listed under it.
             core.begin_into(&mut batch, &root, &session, id, &data_key);
@@ -81,6 +86,13 @@ impl Vault {
             core.queue_revocations(&mut batch, superseded.iter().map(|token| Queued::new(&key, token)));
             if let Some(old) = replaces {
                 batch = core.end_into(batch, &old).await?;
+            }
+            if let Some(RevocationId(at)) = &held {
+                if core.store.get(at).await?.is_none() {
+                    return Ok(None);
+                }
+                batch = batch.when(Condition::Present(at.clone()));
+                batch.delete(at.clone());
             }
             if core.store.write(batch).await? == Outcome::Written {
                 return Ok(Some(Completed { connection: Arc::new(record.connection()), change }));
@@ -123,6 +135,7 @@ impl Vault {
                 expires: parent.expires,
                 agent: shortened(&agent),
                 life,
+                place: parent.place.clone(),
             };
             // The root is written again: whoever ends it at the same time meets a changed row, looks
             // for its children once more, and finds this one.
@@ -131,6 +144,7 @@ impl Vault {
             parent.life = life;
             let sealed = data_key.seal(&*core.chance, &trees::session(root), &parent);
             batch.put_until(trees::session(root), sealed, parent.expires);
+            core.note_site_into(&mut batch, id, &site, &data_key).await?;
             core.make_room_into(&mut batch, root, id, &host, replaces).await?;
             if let Some(old) = replaces {
                 batch = core.end_into(batch, &old).await?;

@@ -1,5 +1,6 @@
 //! Tests of the vault as a whole: each opens real vaults in directories of its own.
 
+mod account;
 mod bench;
 mod broken;
 mod connections;
@@ -10,3 +11,4 @@ mod provider_sessions;
 mod secrecy;
 mod sessions;
 mod store;
+mod withdrawal;

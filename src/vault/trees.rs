@@ -3,7 +3,7 @@
 //! authenticated with the row's contents, so a row moved elsewhere does not open (T72).
 
 use super::HashedSessionKey;
-use super::names::{ConnectionId, Locator, ProviderName};
+use super::names::{ConnectionId, HashedSite, Locator, ProviderName};
 use crate::domain::{ClientName, UnixTime};
 use std::fmt;
 
@@ -33,6 +33,8 @@ pub(crate) enum Tree {
     /// Name of a sign-in at its provider -> when the provider said that it is over. Expires when no sign-in begun
     /// before can still be under way.
     OverAtProvider = 17,
+    /// Connection id ‖ name of a site -> when it used the connection, sealed under the researcher's data key.
+    SiteUse = 18,
     /// Hashed session key of a root -> why the gate itself ended it, sealed under the researcher's data key. Expires
     /// when the session would have.
     WhyEnded = 20,
@@ -49,10 +51,10 @@ impl Tree {
     fn from_byte(byte: u8) -> Option<Self> {
         use Tree::{
             Children, Connections, Expiry, Meta, OfConnection, OfProvider, OverAtProvider, Revocations, Sessions,
-            SigningKeys, Spent, WhyEnded,
+            SigningKeys, SiteUse, Spent, WhyEnded,
         };
         let all = [Meta, Connections, Sessions, Children, OfConnection, Spent, Revocations, SigningKeys];
-        let later = [OfProvider, OverAtProvider, WhyEnded, Expiry];
+        let later = [OfProvider, OverAtProvider, SiteUse, WhyEnded, Expiry];
         all.into_iter().chain(later).find(|tree| *tree as u8 == byte)
     }
 }
@@ -159,6 +161,14 @@ pub(super) fn session_of_provider(name: ProviderName, root: &HashedSessionKey) -
 
 pub(super) fn over_at_provider(name: ProviderName) -> Address {
     Address::new(Tree::OverAtProvider, &[&name.0])
+}
+
+pub(super) fn site_uses(id: ConnectionId) -> Address {
+    Address::new(Tree::SiteUse, &[&id.0])
+}
+
+pub(super) fn site_use(id: ConnectionId, site: HashedSite) -> Address {
+    Address::new(Tree::SiteUse, &[&id.0, &site.0])
 }
 
 /// The session named by the last 32 bytes of an index row's address.

@@ -314,7 +314,9 @@ async fn sign_in(vault: &Vault, sessions: &Sessions, chance: &dyn Chance, host: 
         root: root_hash,
         agent: String::new(),
         replaces: None,
+        place: None,
         proven: false,
+        held: None,
     };
     vault.complete_sign_in(completion).await.expect("a new vault takes it");
     let site = "site-0".parse().expect("a name");

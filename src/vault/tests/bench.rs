@@ -145,7 +145,9 @@ pub(super) async fn try_sign_in(
         root,
         agent: "Mozilla/5.0 (a browser)".into(),
         replaces,
+        place: Some("192.0.2.0/24".into()),
         proven: false,
+        held: None,
     };
     vault.complete_sign_in(completion).await
 }

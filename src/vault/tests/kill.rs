@@ -175,7 +175,7 @@ async fn no_half_sessions(vault: &Vault, promised: &Promised, round: usize) {
     let keys: BTreeSet<HashedSessionKey> = sessions.iter().map(|session| session.key).collect();
     let mut listed = BTreeSet::new();
     for who in promised.begun.keys() {
-        listed.extend(vault.sessions_of(&connection_key(who)).await.unwrap().iter().map(|session| session.key));
+        listed.extend(vault.sessions_of(&connection_key(who)).await.unwrap().iter().map(|listed| listed.session.key));
     }
     assert_eq!(keys, listed, "round {round}: a session without its index, or the other way round");
     for session in sessions {

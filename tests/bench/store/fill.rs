@@ -67,7 +67,9 @@ impl Writing {
             root,
             agent: AGENT.to_owned(),
             replaces: None,
+            place: None,
             proven: false,
+            held: None,
         };
         let completed = self.vault.complete_sign_in(done).await;
         completed.unwrap_or_else(|fault| panic!("a sign-in was not written: {fault}")).expect("nobody signed out")
