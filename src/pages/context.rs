@@ -59,9 +59,14 @@ impl House {
             | Page::Account(_)
             | Page::Choose(_)
             | Page::Broken(_)
+            | Page::Confirm(_)
             | Page::Refused { .. } => Allowance::Provider,
             Page::Notice { notice: Notice::CallbackIncomplete, .. } => Allowance::Script,
-            Page::Connected { .. } | Page::SignedOut { .. } | Page::Notice { .. } => Allowance::Nothing,
+            Page::Connected { .. }
+            | Page::Disconnect(_)
+            | Page::Disconnected(_)
+            | Page::SignedOut { .. }
+            | Page::Notice { .. } => Allowance::Nothing,
         };
         let leads_to = match page {
             Page::SignOutAsk { site: Some(site), .. } => site.url.clone(),
@@ -96,6 +101,9 @@ impl House {
             Page::Account(page) => page.draw(self),
             Page::Choose(page) => page.draw(self),
             Page::Broken(page) => page.draw(self),
+            Page::Confirm(page) => page.draw(self),
+            Page::Disconnect(page) => page.draw(self),
+            Page::Disconnected(page) => page.draw(self),
             Page::Refused { .. } => self.refused(page),
             Page::Notice { notice, incident, next, site } => {
                 let key = format!("notice.{}", notice.code());

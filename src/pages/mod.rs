@@ -5,10 +5,13 @@ pub mod samples;
 pub mod texts;
 
 mod account;
+mod agent;
 mod assets;
 mod broken;
 mod choose;
+mod confirm;
 mod context;
+mod disconnect;
 mod folder;
 mod headers;
 mod notice;
@@ -22,16 +25,19 @@ mod templates;
 mod tests;
 mod words;
 
-pub use account::AccountPage;
+pub use account::{AccountPage, BrowserView, SiteLine};
 pub use assets::PREFIX as ASSETS;
 pub use broken::BrokenPage;
 pub use choose::{Choice, ChoosePage};
+pub use confirm::ConfirmPage;
+pub use disconnect::{DisconnectPage, DisconnectedPage, Farewell};
 pub use headers::{insufficient_scope_json, json, redirect, unauthorized_json};
 pub use notice::Notice;
 pub use page::{
     Link, LinkLabel, Page, PersonView, ProviderView, Reach, ScopeLine, SiteView, There, scope_line, scope_lines,
 };
 pub use templates::{names as template_names, source as template_source};
+pub use words::timestamp;
 
 use crate::domain::{self, IncidentId, Language, Problem};
 use assets::Assets;

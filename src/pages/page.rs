@@ -6,6 +6,8 @@ use super::Notice;
 use super::account::AccountPage;
 use super::broken::BrokenPage;
 use super::choose::ChoosePage;
+use super::confirm::ConfirmPage;
+use super::disconnect::{DisconnectPage, DisconnectedPage};
 use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet};
 
 /// One page. Links (`start`, `retry`, `onward`, …) are `https://` addresses or paths that start with
@@ -84,6 +86,11 @@ pub enum Page {
     Account(AccountPage),
     Choose(ChoosePage),
     Broken(BrokenPage),
+    /// On a shared computer: asks whether the person who signed in is the one who sits there.
+    Confirm(ConfirmPage),
+    /// Asks before anything is taken back.
+    Disconnect(DisconnectPage),
+    Disconnected(DisconnectedPage),
     /// The policy says no. Answered with 403.
     Refused {
         person: Option<PersonView>,
@@ -119,6 +126,9 @@ impl Page {
             Page::Account(page) => Some(&page.provider),
             Page::Choose(page) => page.choices.first().map(|choice| &choice.provider),
             Page::Broken(page) => Some(&page.provider),
+            Page::Confirm(page) => Some(&page.provider),
+            Page::Disconnect(page) => Some(&page.provider),
+            Page::Disconnected(page) => Some(&page.provider),
             Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } => None,
         }
     }

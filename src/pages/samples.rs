@@ -4,6 +4,8 @@
 use super::account::AccountPage;
 use super::broken::BrokenPage;
 use super::choose::ChoosePage;
+use super::confirm::ConfirmPage;
+use super::disconnect::{DisconnectPage, DisconnectedPage};
 use super::page::*;
 use super::{Notice, scope_lines};
 use crate::domain::{Chance, Environment, IncidentId, ScopeSet};
@@ -30,14 +32,15 @@ pub fn all() -> Vec<Sample> {
 /// Every face of every page, and every notice.
 pub fn fair() -> Vec<Sample> {
     let account = named(AccountPage::samples(), Page::Account);
+    let ask = named(DisconnectPage::samples(), Page::Disconnect);
+    let confirm = named(ConfirmPage::samples(), Page::Confirm);
     let choosing = named(ChoosePage::samples(), Page::Choose);
     let broken = named(BrokenPage::samples(), Page::Broken);
+    let done = named(DisconnectedPage::samples(), Page::Disconnected);
+    let own = [account, choosing, broken, confirm, ask, done];
+    let groups = [signing_in(), portals(), after_orcid(), signing_out(), refusals()].into_iter().chain(own);
     let mut samples: Vec<Sample> =
-        [signing_in(), portals(), after_orcid(), signing_out(), refusals(), account, choosing, broken]
-            .into_iter()
-            .flatten()
-            .map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false })
-            .collect();
+        groups.flatten().map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false }).collect();
     samples.extend(Notice::ALL.iter().map(|notice| Sample {
         name: format!("notice-{}", notice.code()),
         page: notice_page(*notice),
@@ -262,6 +265,9 @@ pub fn hostile() -> Vec<Sample> {
             Page::Account(page) => page.made_hostile(&stranger),
             Page::Choose(page) => page.made_hostile(&stranger),
             Page::Broken(page) => page.made_hostile(&stranger),
+            Page::Confirm(page) => page.made_hostile(&stranger),
+            Page::Disconnect(page) => page.made_hostile(&stranger),
+            Page::Disconnected(page) => page.made_hostile(&stranger),
             Page::Refused { person, site, rule, why, contact, .. } => {
                 (*person, *site, *rule) = (Some(who.clone()), place.clone(), Some(text.clone()));
                 (*why, *contact) = (Some(text.clone()), Some(format!("https://x.example/{MARKUP}")));
@@ -301,6 +307,11 @@ pub(super) fn josiah() -> PersonView {
         id: id.to_owned(),
         uri: Some(format!("https://orcid.org/{id}")),
     }
+}
+
+/// Somebody whom another provider than ORCID knows.
+pub(super) fn staff() -> PersonView {
+    PersonView { name: Some("Josiah Carberry".to_owned()), id: "jcarberry".to_owned(), uri: None }
 }
 
 /// Always the same bytes: a sample shows the same number every time.

@@ -20,6 +20,9 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("broken.html", include_str!("templates/broken.html")),
     ("account.html", include_str!("templates/account.html")),
     ("choose.html", include_str!("templates/choose.html")),
+    ("confirm.html", include_str!("templates/confirm.html")),
+    ("disconnect.html", include_str!("templates/disconnect.html")),
+    ("disconnected.html", include_str!("templates/disconnected.html")),
     ("refused.html", include_str!("templates/refused.html")),
     ("notice.html", include_str!("templates/notice.html")),
 ];

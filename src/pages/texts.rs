@@ -17,6 +17,7 @@ const ENGLISH: &[&str] = &[
     include_str!("en/account.toml"),
     include_str!("en/choose.toml"),
     include_str!("en/broken.toml"),
+    include_str!("en/confirm.toml"),
     include_str!("en/notices.toml"),
     include_str!("en/other.toml"),
 ];

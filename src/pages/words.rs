@@ -63,6 +63,14 @@ pub(super) fn moment(time: UnixTime) -> Value {
     }
 }
 
+/// A moment as machines exchange it (RFC 3339), in UTC and to the second.
+pub fn timestamp(time: UnixTime) -> String {
+    let (year, month, day) = civil(time.0.div_euclid(86_400));
+    let seconds = time.0.rem_euclid(86_400);
+    let (hour, minute, second) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Days since 1970-01-01 to year, month, day of the Gregorian calendar. Years begin in March here, so
 /// that the leap day comes last; 400 years have 146,097 days.
 fn civil(days: i64) -> (i64, i64, i64) {
@@ -91,6 +99,12 @@ mod tests {
         ] {
             assert_eq!(moment(UnixTime(seconds)).get_attr("text").unwrap().as_str(), Some(text));
         }
+    }
+
+    #[test]
+    fn timestamps_have_seconds() {
+        assert_eq!(timestamp(UnixTime(1_790_861_107)), "2026-10-01T13:25:07Z");
+        assert_eq!(timestamp(UnixTime(-1)), "1969-12-31T23:59:59Z");
     }
 
     #[test]

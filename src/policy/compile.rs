@@ -97,6 +97,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
     let (about, contact) = (text("about"), text("contact"));
     let hint_key = hint_key(table, around.reader);
     let (private_cache, hsts, websocket) = (flag("private_cache", true), flag("hsts", true), flag("websocket", true));
+    let confirm = flag("confirm", false);
     let name = claims.name.as_ref()?.value.clone();
     let environment = around.context.clients.get(clients.first()?)?.environment;
     Some(Site {
@@ -107,6 +108,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
         environment,
         clients,
         sign_in: sign_in.map_or(SignInStyle::Page, |found| found.value),
+        confirm,
         hand_off,
         switches,
         limits,

@@ -28,6 +28,7 @@ pub(super) const SITE: &[&str] = &[
     "hint_key_file",
     "client",
     "sign_in",
+    "confirm",
     "host_header",
     "authorization",
     "cors_origins",

@@ -26,6 +26,8 @@ pub struct Site {
     /// Of the first registration.
     pub environment: Environment,
     pub sign_in: SignInStyle,
+    /// On shared computers: whoever signs in confirms name and iD before the connection is kept.
+    pub confirm: bool,
     pub hand_off: HandOff,
     pub switches: PathSwitches,
     pub limits: SiteLimits,

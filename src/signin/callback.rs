@@ -62,7 +62,7 @@ impl SignIn {
     }
 
     /// The same outcome for everybody who holds the attempt's cookie.
-    async fn give(
+    pub(super) async fn give(
         &self,
         ending: Option<Ending>,
         request: &OwnRequest,
@@ -73,6 +73,11 @@ impl SignIn {
             Some(Ending::SignedIn { key, onward }) => {
                 let cookies = vec![cookie::set(cookie::SESSION, &key.text(), None), Self::end_attempt(id)];
                 Ok(with_cookies(pages::redirect(&onward), cookies))
+            }
+            Some(Ending::Unconfirmed) => Ok(pages::redirect(&Self::confirm_address(id))),
+            // Back at the callback while the question is still open: it is asked again.
+            Some(Ending::Spent) if self.unconfirmed.holds(id, self.clock.now()) => {
+                Ok(pages::redirect(&Self::confirm_address(id)))
             }
             Some(Ending::Spent) => self.without_attempt(request, Some((id, attempt)), Notice::AttemptUnknown).await,
             Some(Ending::Trouble { notice, incident }) => {
@@ -85,7 +90,7 @@ impl SignIn {
 
     /// No attempt to go with the answer: a second tab, the back button, a bookmark (B2, B12). Whoever is
     /// signed in goes on to where they wanted; everybody else may start again.
-    async fn without_attempt(
+    pub(super) async fn without_attempt(
         &self,
         request: &OwnRequest,
         held: Option<(AttemptId, Attempt)>,

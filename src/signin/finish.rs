@@ -12,7 +12,7 @@ use crate::domain::{AuthorizationCode, Grant, IncidentId};
 use crate::orcid::{Blame, OrcidTrouble, Proof, Provider};
 use crate::pages::Notice;
 use crate::tokens::{self, Deposit};
-use crate::vault::{Change, HashedSessionKey, LiveSession, Mark};
+use crate::vault::{Change, HashedSessionKey, LiveSession, Mark, RevocationId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,18 @@ const STORE: Duration = Duration::from_secs(5);
 /// How long [`SignIn::finish`] may take in all.
 pub(super) fn patience(provider: &Provider) -> Duration {
     QUEUE + provider.settings().exchange_limit() + STORE
+}
+
+/// A verified grant, about to be kept.
+pub(super) struct Keeping<'a> {
+    pub(super) provider: &'a Provider,
+    pub(super) attempt: &'a Attempt,
+    pub(super) grant: &'a Grant,
+    /// Who was signed in in this browser until now.
+    pub(super) previous: Option<Arc<LiveSession>>,
+    /// The name of its queued revocation, if it waited for its person.
+    pub(super) held: Option<RevocationId>,
+    pub(super) confirmed: bool,
 }
 
 impl SignIn {
@@ -75,22 +87,27 @@ impl SignIn {
         };
         match exchanged {
             Err(trouble) => self.ending(notice_of(&trouble), attempt, &trouble),
-            Ok(grant) => match self.land(provider, attempt, &grant, previous, request.agent()).await {
-                Ok(ending) => ending,
-                Err(fault) => self.ending(Notice::StoreUnavailable, attempt, &fault),
-            },
+            Ok(grant) if self.wants_confirmation(attempt, &grant, previous.as_deref()) => {
+                self.hold(provider, id, attempt, grant).await
+            }
+            Ok(grant) => {
+                let keeping = Keeping { provider, attempt, grant: &grant, previous, held: None, confirmed: false };
+                self.land(keeping, request).await
+            }
         }
     }
 
     /// Keeps the grant and gives the browser a session of its own.
-    async fn land(
-        &self,
-        provider: &Provider,
-        attempt: &Attempt,
-        grant: &Grant,
-        previous: Option<Arc<LiveSession>>,
-        agent: String,
-    ) -> Result<Ending, StepFault> {
+    pub(super) async fn land(&self, keeping: Keeping<'_>, request: &OwnRequest) -> Ending {
+        let attempt = keeping.attempt;
+        match self.keep(keeping, request).await {
+            Ok(ending) => ending,
+            Err(fault) => self.ending(Notice::StoreUnavailable, attempt, &fault),
+        }
+    }
+
+    async fn keep(&self, keeping: Keeping<'_>, request: &OwnRequest) -> Result<Ending, StepFault> {
+        let Keeping { provider, attempt, grant, previous, held, confirmed } = keeping;
         let key = self.sessions.draw(&*self.chance);
         let root = HashedSessionKey(key.hash());
         let settings = provider.settings();
@@ -99,11 +116,11 @@ impl SignIn {
             environment: settings.environment,
             client: settings.name.clone(),
             root,
-            agent,
+            agent: request.agent(),
+            place: Some(request.place()),
             previous,
-            place: None,
             proven: attempt.prompted,
-            held: None,
+            held,
         };
         let Some(completed) = tokens::deposit(&self.vault, deposit).await? else {
             return Ok(self.ending(
@@ -117,7 +134,8 @@ impl SignIn {
             None => Default::default(),
         };
         let first_time = completed.change == Change::New;
-        let worth_a_page = completed.change != Change::Same || !missing.is_empty();
+        // A confirmation is a form, and a form's answer may not lead to just any site (`form-action`).
+        let worth_a_page = completed.change != Change::Same || !missing.is_empty() || confirmed;
         let arrival = attempt.arrival.as_ref().map(|arrival| self.resumed(arrival));
         tracing::info!(
             client = %settings.name,
@@ -134,7 +152,7 @@ impl SignIn {
     }
 
     /// Logs once, with the number the page will show.
-    fn ending(&self, notice: Notice, attempt: &Attempt, cause: &dyn std::fmt::Display) -> Ending {
+    pub(super) fn ending(&self, notice: Notice, attempt: &Attempt, cause: &dyn std::fmt::Display) -> Ending {
         let incident = IncidentId::draw(&*self.chance);
         let site = attempt.arrival.as_ref().map_or("", |arrival| arrival.site.as_str());
         tracing::warn!(%incident, site.name = site, client = %attempt.client, %cause, "a sign-in failed");

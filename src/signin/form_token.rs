@@ -12,6 +12,9 @@ use http::{HeaderMap, header};
 pub(super) enum Action {
     SignOutHere,
     SignOut,
+    EndSessions,
+    Disconnect,
+    Confirm,
 }
 
 impl Action {
@@ -19,6 +22,9 @@ impl Action {
         match self {
             Action::SignOutHere => b"sign out of this site",
             Action::SignOut => b"sign out",
+            Action::EndSessions => b"end sessions",
+            Action::Disconnect => b"disconnect",
+            Action::Confirm => b"confirm",
         }
     }
 }

@@ -10,6 +10,9 @@ mod back_channel;
 mod begin;
 mod callback;
 mod choose;
+mod confirm;
+mod data;
+mod disconnect;
 mod endings;
 mod finish;
 mod form_token;
@@ -27,6 +30,7 @@ mod sign_out;
 mod sign_out_there;
 mod start;
 mod ticket;
+mod unconfirmed;
 mod waiting;
 
 #[cfg(test)]
@@ -78,6 +82,8 @@ pub struct SignIn {
     nonces: Sealer,
     verifiers: Sealer,
     outcomes: outcomes::Outcomes,
+    unconfirmed: unconfirmed::Unconfirmed,
+    confirmations: outcomes::Outcomes,
     exchanges: tokio::sync::Semaphore,
     places: places::Places,
     webhook_places: places::Places,
@@ -110,6 +116,8 @@ impl SignIn {
             nonces: vault.sealer(Purpose::Nonce),
             verifiers: vault.sealer(Purpose::Pkce),
             outcomes: outcomes::Outcomes::default(),
+            unconfirmed: unconfirmed::Unconfirmed::default(),
+            confirmations: outcomes::Outcomes::default(),
             exchanges: tokio::sync::Semaphore::new(finish::EXCHANGES),
             places: places::Places::new(finish::EXCHANGES_EACH),
             webhook_places: places::Places::new(back_channel::EACH),
@@ -138,8 +146,14 @@ impl SignIn {
         if let Some(name) = path.strip_prefix(settings::BACK_CHANNEL) {
             return self.back_channel(name, &request).await;
         }
-        if path == settings::SIGN_OUT {
-            let step = self.sign_out(&request).await;
+        let changing = match path {
+            settings::SIGN_OUT => Some(self.sign_out(&request).await),
+            settings::ACCOUNT_SESSIONS => Some(self.end_sessions(&request).await),
+            settings::CONFIRM => Some(self.confirm(&request).await),
+            settings::DISCONNECT => Some(self.disconnect(&request).await),
+            _ => None,
+        };
+        if let Some(step) = changing {
             return self.settle(step, None, language);
         }
         if !request.is_reading() {
@@ -151,6 +165,7 @@ impl SignIn {
             settings::CONTINUE => self.carry_on(&request).await,
             settings::CONNECTED => self.connected(&request).await,
             settings::ACCOUNT => self.account(&request).await,
+            settings::ACCOUNT_DATA => self.data(&request).await,
             settings::DENIED => self.denied_page(&request).await,
             settings::SIGN_OUT_RETURN => self.back_from_sign_out(&request).await,
             settings::TROUBLE => Ok(self.trouble_page(&request)),

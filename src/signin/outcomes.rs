@@ -25,6 +25,8 @@ pub(super) enum Ending {
         key: SessionKey,
         onward: String,
     },
+    /// The grant waits for its person to say that it is theirs.
+    Unconfirmed,
     /// The mark was spent before: by a process that has ended since.
     Spent,
     Trouble {

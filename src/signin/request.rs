@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a step of a journey may know. The engine and its sockets stay in `proxy`.
 #[derive(Clone)]
@@ -59,6 +59,15 @@ impl OwnRequest {
     pub fn agent(&self) -> String {
         let text = self.header(header::USER_AGENT.as_str()).unwrap_or_default();
         text.chars().filter(|c| !c.is_control()).take(LONGEST_AGENT).collect()
+    }
+
+    /// Roughly where the browser is: its network, which is enough to tell one's own from a stranger's, and never
+    /// the address itself.
+    pub fn place(&self) -> String {
+        match self.peer.to_canonical() {
+            IpAddr::V4(address) => format!("{}/24", Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 8))),
+            IpAddr::V6(address) => format!("{}/48", Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80))),
+        }
     }
 
     /// The query's parameters.
@@ -145,6 +154,28 @@ mod tests {
         assert_eq!(Parameters::read(long.as_bytes()).err(), Some(BadParameters::TooLong));
         let many: String = (0..100).map(|n| format!("p{n}=&")).collect();
         assert_eq!(Parameters::read(many.as_bytes()).err(), Some(BadParameters::TooLong));
+    }
+
+    #[test]
+    fn a_place_is_a_network_and_never_an_address() {
+        for (peer, place) in [
+            ("192.0.2.77", "192.0.2.0/24"),
+            ("::ffff:192.0.2.77", "192.0.2.0/24"),
+            ("2001:db8:12:34:56::78", "2001:db8:12::/48"),
+            ("::1", "::/48"),
+        ] {
+            let request = OwnRequest {
+                host: "gate.example".parse().unwrap(),
+                method: Method::GET,
+                path: "/".to_owned(),
+                query: None,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                peer: peer.parse().unwrap(),
+                language: Default::default(),
+            };
+            assert_eq!(request.place(), place, "{peer}");
+        }
     }
 
     proptest! {

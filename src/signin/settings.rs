@@ -44,10 +44,15 @@ pub(super) const SIGN_IN: &str = "/.lychgate/sign-in";
 pub(super) const START: &str = "/.lychgate/sign-in/start";
 pub(super) const CONTINUE: &str = "/.lychgate/sign-in/continue";
 pub(super) const TROUBLE: &str = "/.lychgate/sign-in/trouble";
+pub(super) const CONFIRM: &str = "/.lychgate/sign-in/confirm";
 pub(super) const CALLBACK: &str = "/.lychgate/callback/";
 pub(super) const CONNECTED: &str = "/.lychgate/connected";
 pub(super) const DENIED: &str = "/.lychgate/denied";
 pub(super) const ACCOUNT: &str = "/.lychgate/account";
+/// Where the form goes that ends sessions in other browsers.
+pub(super) const ACCOUNT_SESSIONS: &str = "/.lychgate/account/sessions";
+pub(super) const ACCOUNT_DATA: &str = "/.lychgate/account/data";
+pub(super) const DISCONNECT: &str = "/.lychgate/account/disconnect";
 pub(super) const SIGN_OUT: &str = "/.lychgate/sign-out";
 pub(super) const SIGN_OUT_RETURN: &str = "/.lychgate/sign-out/return";
 pub(super) const BACK_CHANNEL: &str = "/.lychgate/webhook/back-channel-logout/";

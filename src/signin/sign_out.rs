@@ -82,7 +82,7 @@ impl SignIn {
 
     /// What a change needs besides POST (`design.md` §4): our origin, a form, its token. Each has a page of
     /// its own, because each means something else to a researcher.
-    fn objection(
+    pub(super) fn objection(
         &self,
         request: &OwnRequest,
         live: &LiveSession,

@@ -27,7 +27,10 @@ pub async fn drain_revocations(vault: Arc<Vault>, providers: Arc<Providers>, clo
                 STORE_PAUSE
             }
         };
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = vault.given_back() => {}
+        }
     }
 }
 

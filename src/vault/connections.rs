@@ -368,6 +368,7 @@ impl Vault {
                 core.queue_revocations(&mut batch, tokens.map(|token| Queued::new(&record.key, &token)));
             }
             if core.store.write(batch).await? == Outcome::Written {
+                core.given_back.notify_one();
                 return Ok(record.is_some());
             }
         }

@@ -98,6 +98,8 @@ struct Core {
     store: Arc<dyn Store>,
     warm: Arc<WarmSessions>,
     stripes: Stripes,
+    /// Told when somebody took permissions back, so that the provider hears of it at once.
+    given_back: tokio::sync::Notify,
     idle: Duration,
     absolute: Duration,
 }
@@ -149,8 +151,9 @@ impl Vault {
         let warm = Arc::new(WarmSessions::new(settings.warm_sessions));
         watch(&*store, &warm);
         let (idle, absolute) = (settings.idle, settings.absolute);
-        let stripes = Stripes::new();
-        let core = Arc::new(Core { clock, chance, keys, names, people, store, warm, stripes, idle, absolute });
+        let (stripes, given_back) = (Stripes::new(), tokio::sync::Notify::new());
+        let core =
+            Arc::new(Core { clock, chance, keys, names, people, store, warm, stripes, given_back, idle, absolute });
         blocking::wait_for(core.reseal_rows())?;
         let housekeeping = Housekeeping::start(core.clone())?;
         Ok(Arc::new(Self { core, housekeeping, settings, store_id, lock: Mutex::new(Some(lock)) }))

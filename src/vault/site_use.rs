@@ -3,8 +3,8 @@
 
 use super::data_keys::DataKey;
 use super::names::ConnectionId;
-use super::store::{Batch, Condition};
-use super::{ConnectionKey, Core, Vault, VaultFault, trees};
+use super::store::{Batch, Outcome};
+use super::{ConnectionKey, Core, RETRIES, Vault, VaultFault, trees};
 use crate::domain::{SiteName, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -61,14 +61,18 @@ impl Core {
         data_key: &DataKey,
     ) -> Result<(), VaultFault> {
         let at = trees::site_use(id, self.names.site(site));
-        let Some(sealed) = self.store.get(&at).await? else { return Ok(()) };
-        let Some(known): Option<SiteUse> = self.people.open_record(WHAT, &at, &sealed)? else { return Ok(()) };
-        if used.since(known.last) < REWRITTEN {
-            return Ok(());
+        for _ in 0..RETRIES {
+            let Some(sealed) = self.store.get(&at).await? else { return Ok(()) };
+            let Some(known): Option<SiteUse> = self.people.open_record(WHAT, &at, &sealed)? else { return Ok(()) };
+            if used.since(known.last) < REWRITTEN {
+                return Ok(());
+            }
+            let row = data_key.seal(&*self.chance, &at, &SiteUse { last: used, ..known });
+            if self.store.compare_and_set(at.clone(), Some(sealed), row).await? == Outcome::Written {
+                return Ok(());
+            }
         }
-        let mut batch = Batch::default().when(Condition::Equals(at.clone(), sealed));
-        batch.put(at.clone(), data_key.seal(&*self.chance, &at, &SiteUse { last: used, ..known }));
-        self.store.write(batch).await.map(|_| ())
+        Err(VaultFault::Contended)
     }
 
     /// Forgets which sites used the connection. For callers that hold the person's stripe.

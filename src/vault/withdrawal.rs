@@ -26,6 +26,7 @@ impl Vault {
             core.queue_revocations(&mut batch, tokens.iter().map(|token| Queued::new(key, token)));
             batch.put(address.clone(), data_key.seal(&*core.chance, &address, &record));
             if core.store.write(batch).await? == Outcome::Written {
+                core.given_back.notify_one();
                 return Ok(true);
             }
         }
@@ -53,6 +54,11 @@ impl Vault {
         Ok(Some(RevocationId(at)))
     }
 
+    /// Waits until somebody takes permissions back; the queue need not be looked at before for their sake.
+    pub async fn given_back(&self) {
+        self.core.given_back.notified().await;
+    }
+
     async fn is_in_use(&self, id: ConnectionId, token: &AccessToken) -> Result<bool, VaultFault> {
         let (_, record) = self.core.connection_record(id).await?;
         let pairs = record.as_ref().map(|record| &record.pairs[..]).unwrap_or_default();
@@ -70,8 +76,9 @@ impl Vault {
         core.queue_revocations(&mut batch, std::iter::once(queued));
         // A conflict means that somebody else has dealt with it.
         match core.store.write(batch).await? {
-            Outcome::Written | Outcome::Conflict => Ok(()),
+            Outcome::Written | Outcome::Conflict => core.given_back.notify_one(),
         }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 #[allow(dead_code, unreachable_pub, reason = "a toolbox: not every journey uses every tool")]
 mod campus;
 
+mod account;
 mod auth_age;
 mod browser;
 mod chooser;
@@ -17,6 +18,7 @@ mod flood;
 mod floor_plan;
 mod headers;
 mod hints;
+mod kiosk;
 mod liars;
 mod limits;
 mod outage;

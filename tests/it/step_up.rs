@@ -40,7 +40,7 @@ expect = "sign-in"
 const DRAINED: Duration = Duration::from_secs(60);
 
 /// Waits until exactly these scope sets have a live pair each at ORCID.
-async fn wait_for_pairs(campus: &Campus, person: &Person, sets: &[&str]) {
+pub(crate) async fn wait_for_pairs(campus: &Campus, person: &Person, sets: &[&str]) {
     let mut wanted: Vec<ScopeSet> = sets.iter().map(|set| set.parse().unwrap()).collect();
     wanted.sort();
     let end = Instant::now() + DRAINED;
@@ -56,7 +56,7 @@ async fn wait_for_pairs(campus: &Campus, person: &Person, sets: &[&str]) {
 }
 
 /// Signs in to `url` and grants whatever it asks.
-async fn deposit(campus: &Campus, browser: &Browser, person: &Person) {
+pub(crate) async fn deposit(campus: &Campus, browser: &Browser, person: &Person) {
     campus.sign_in(browser, BROWSE, person).await.assert_status(200).assert_at(BROWSE);
     let page = browser.open(DEPOSIT).await;
     let back = through_orcid(browser, start_of(&page).as_str(), person, "Authorize access").await;
