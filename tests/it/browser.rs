@@ -2,6 +2,7 @@
 //! with the keyboard alone, on a small screen, in the dark, without scripts, with assistive technology. Each
 //! step leaves a screenshot.
 
+mod account;
 mod newcomers;
 pub(crate) mod scene;
 

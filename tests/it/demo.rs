@@ -58,7 +58,7 @@ impl DemoChild {
     }
 
     /// The browser of a person who has trusted the authority.
-    fn browser(&self, watch: &logs::Watch) -> (Browser, Arc<Network>) {
+    pub fn browser(&self, watch: &logs::Watch) -> (Browser, Arc<Network>) {
         let network = Network::new(listener(&self.ready, "gate"), temp::roots_of(&self.authority()));
         let network = Arc::new(network.with_watch(watch.clone()));
         (Browser::new(network.clone()), network)
