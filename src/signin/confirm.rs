@@ -48,7 +48,7 @@ impl SignIn {
             Ok(revocation) => revocation,
             Err(fault) => return self.ending(Notice::StoreUnavailable, attempt, &fault),
         };
-        let Err(turned_away) = self.unconfirmed.wait(id, Held { key, grant, at: now, revocation }, now) else {
+        let Some(turned_away) = self.unconfirmed.wait(id, Held { key, grant, at: now, revocation }, now) else {
             return Ending::Unconfirmed;
         };
         if let Err(fault) = self.give_back(&turned_away).await {

@@ -36,8 +36,8 @@ impl Unconfirmed {
         held
     }
 
-    /// Lets a grant wait; gives it back when there is no room.
-    pub(super) fn wait(&self, id: AttemptId, newcomer: Held, now: UnixTime) -> Result<(), Held> {
+    /// Lets a grant wait; gives it back if there is no room.
+    pub(super) fn wait(&self, id: AttemptId, newcomer: Held, now: UnixTime) -> Option<Held> {
         let mut held = self.held(now);
         if held.iter().filter(|(_, held)| held.key == newcomer.key).count() >= EACH
             && let Some(oldest) = held.iter().position(|(_, held)| held.key == newcomer.key)
@@ -45,10 +45,10 @@ impl Unconfirmed {
             held.remove(oldest);
         }
         if held.len() >= MOST {
-            return Err(newcomer);
+            return Some(newcomer);
         }
         held.push((id, newcomer));
-        Ok(())
+        None
     }
 
     pub(super) fn holds(&self, id: AttemptId, now: UnixTime) -> bool {
@@ -109,10 +109,10 @@ mod tests {
     #[test]
     fn a_grant_waits_five_minutes_and_is_taken_once() {
         let unconfirmed = Unconfirmed::default();
-        assert!(unconfirmed.wait(id(1), held(1), NOW).is_ok());
+        assert!(unconfirmed.wait(id(1), held(1), NOW).is_none());
         assert!(unconfirmed.holds(id(1), UnixTime(NOW.0 + 299)) && !unconfirmed.holds(id(2), NOW));
         assert!(unconfirmed.take(id(1), NOW).is_some() && unconfirmed.take(id(1), NOW).is_none());
-        assert!(unconfirmed.wait(id(1), held(1), NOW).is_ok());
+        assert!(unconfirmed.wait(id(1), held(1), NOW).is_none());
         assert!(unconfirmed.take(id(1), UnixTime(NOW.0 + 300)).is_none(), "too late");
     }
 
@@ -120,15 +120,15 @@ mod tests {
     fn grants_that_wait_are_bounded_and_the_older_ones_stay() {
         let unconfirmed = Unconfirmed::default();
         for number in 0..6 {
-            assert!(unconfirmed.wait(id(number), held(0), NOW).is_ok());
+            assert!(unconfirmed.wait(id(number), held(0), NOW).is_none());
         }
         let kept: Vec<bool> = (0..6).map(|number| unconfirmed.holds(id(number), NOW)).collect();
         assert_eq!(kept, [false, false, true, true, true, true], "one person has so many and no more");
         for number in 6..6 + MOST - EACH {
-            assert!(unconfirmed.wait(id(number), held(number), NOW).is_ok());
+            assert!(unconfirmed.wait(id(number), held(number), NOW).is_none());
         }
-        assert!(unconfirmed.wait(id(9_999), held(9_999), NOW).is_err());
+        assert!(unconfirmed.wait(id(9_999), held(9_999), NOW).is_some());
         assert!(unconfirmed.holds(id(2), NOW) && unconfirmed.holds(id(6), NOW));
-        assert!(unconfirmed.wait(id(9_999), held(9_999), UnixTime(NOW.0 + 301)).is_ok(), "room again");
+        assert!(unconfirmed.wait(id(9_999), held(9_999), UnixTime(NOW.0 + 301)).is_none(), "room again");
     }
 }

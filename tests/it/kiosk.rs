@@ -16,7 +16,7 @@ const CONFIRM: &str = "https://gate.campus.example/.lychgate/sign-in/confirm";
 const YES: &str = "Yes, this is me";
 const NO: &str = "No, sign in as somebody else";
 
-const KIOSK: &str = r#"
+pub(crate) const KIOSK: &str = r#"
 [site]
 name = "library"
 title = "Campus library"

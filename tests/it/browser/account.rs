@@ -1,7 +1,13 @@
 //! J7 as a person sees it: the account with another browser in it, on a small dark screen too, and the way out.
 
-use super::scene::Scene;
-use crate::campus::{logs, people};
+use super::scene::{Scene, assert_well_made};
+use crate::campus::chromium::Chromium;
+use crate::campus::{Campus, logs, people};
+use crate::kiosk::KIOSK;
+use lychgate::simulator::SimulatedClient;
+
+const ID: &str = "APP-ATTHEKIOSK000001";
+const SECRET: &str = "0b1ec7ed-7e57-4000-8000-00000000c10c";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j7_the_account_shows_the_other_browser_ends_it_and_lets_everything_be_taken_back() {
@@ -53,4 +59,55 @@ async fn j7_the_account_shows_the_other_browser_ends_it_and_lets_everything_be_t
     chromium.open(&there).await;
     scene.says(&["Sign in to Campus wiki", "Create or connect your ORCID iD"]).await;
     scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kiosk_asks_whether_it_is_you_and_leads_somebody_else_to_orcid() {
+    if !Chromium::available() {
+        return;
+    }
+    let client = format!(
+        "environment = \"simulator\"\nid = \"{ID}\"\nsecret = \"{SECRET}\"\nmembership = \"member\"\n\
+         issuer = \"{{issuer}}\"\ndefault = true"
+    );
+    // A browser needs the port in the address, and ORCID knows it only once the gate has it.
+    let campus = Campus::build().site("library", KIOSK).client(&client).replace("public_port = 443\n", "").open().await;
+    let port = campus.gate().addresses().gate.port();
+    let (gate, loans) = (
+        format!("https://gate.campus.example:{port}/.lychgate"),
+        format!("https://library.campus.example:{port}/loans"),
+    );
+    let callback = format!("{gate}/callback/campus");
+    campus.simulator.register(SimulatedClient::new(ID, SECRET, "Test Campus", true, &[&callback])).unwrap();
+    let Some(chromium) = Chromium::start(campus.authority.pem()).await else { return };
+    let (former, visitor) = (people::ordinary(), people::from_afar());
+    chromium.open(&loans).await;
+    chromium.click("Create or connect your ORCID iD").await;
+    let sign_in = async |person: &people::Person| {
+        chromium.wait_for_url(&campus.simulator.base_url).await;
+        chromium.fill("username", person.orcid.as_str()).await;
+        chromium.fill("password", &person.password).await;
+        chromium.click("Sign in to ORCID").await;
+        chromium.click("Authorize access").await;
+        chromium.wait_for_url(&format!("{gate}/sign-in/confirm")).await;
+    };
+    sign_in(&former).await;
+    chromium.says(&["Is this you?", "Rowan Ashgrove", former.orcid.as_str(), "Campus library"]).await;
+    assert_well_made(&chromium).await;
+    chromium.screenshot("kiosk-1-confirm").await;
+    chromium.width(320).await.dark().await;
+    assert_well_made(&chromium).await;
+    chromium.screenshot("kiosk-2-confirm-small-dark").await;
+    chromium.click("No, sign in as somebody else").await;
+    sign_in(&visitor).await;
+    chromium.says(&[visitor.orcid.as_str()]).await;
+    chromium.click("Yes, this is me").await;
+    chromium.wait_for_url(&format!("{gate}/connected")).await;
+    chromium.click("Continue").await;
+    chromium.wait_for_url(&loans).await;
+    assert_eq!(campus.library().last_request().all("x-orcid-id"), [visitor.orcid.as_str()]);
+    let console = chromium.console().await;
+    assert!(console.is_empty(), "the console holds:\n{}", console.join("\n"));
+    chromium.quit().await;
+    campus.close().await;
 }
