@@ -126,7 +126,7 @@ impl SignIn {
             return Ok(self.ending(
                 Notice::SessionEnded,
                 attempt,
-                &"the provider says that the person signed out there",
+                &"the provider says that the person signed out there, or it takes the grant back already",
             ));
         };
         let missing = match &attempt.arrival {
