@@ -26,6 +26,13 @@ impl Assets {
         path
     }
 
+    /// Path, kind and content of the file kept as `stem`.
+    pub(super) fn find(&self, stem: &str) -> Option<(&str, &'static str, &Bytes)> {
+        let begins = format!("{PREFIX}{stem}-");
+        let (path, (kind, body)) = self.by_path.iter().find(|(path, _)| path.starts_with(&begins))?;
+        Some((path, kind, body))
+    }
+
     /// The answer for a path, if it is one of ours.
     pub(super) fn answer(&self, path: &str) -> Option<Response<Bytes>> {
         let (content_type, body) = self.by_path.get(path)?;

@@ -25,6 +25,8 @@ pub(super) struct House {
     pub base: Value,
     /// The callback helper's address.
     pub script: String,
+    /// The address of what keeps fragments.
+    pub onward_script: String,
 }
 
 /// Of one page: its template, its title, and the variables of its own.
@@ -61,7 +63,7 @@ impl House {
             | Page::Broken(_)
             | Page::Confirm(_)
             | Page::Refused { .. } => Allowance::Provider,
-            Page::Notice { notice: Notice::CallbackIncomplete, .. } => Allowance::Script,
+            Page::Notice { notice: Notice::CallbackIncomplete, .. } | Page::Onward(_) => Allowance::Script,
             Page::Connected { .. }
             | Page::Disconnect(_)
             | Page::Disconnected(_)
@@ -104,6 +106,7 @@ impl House {
             Page::Confirm(page) => page.draw(self),
             Page::Disconnect(page) => page.draw(self),
             Page::Disconnected(page) => page.draw(self),
+            Page::Onward(page) => page.draw(self),
             Page::Refused { .. } => self.refused(page),
             Page::Notice { notice, incident, next, site } => {
                 let key = format!("notice.{}", notice.code());

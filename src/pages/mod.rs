@@ -7,6 +7,7 @@ pub mod texts;
 mod account;
 mod agent;
 mod assets;
+mod badge;
 mod broken;
 mod choose;
 mod confirm;
@@ -15,6 +16,7 @@ mod disconnect;
 mod folder;
 mod headers;
 mod notice;
+mod onward;
 #[cfg(test)]
 mod override_tests;
 mod page;
@@ -27,12 +29,14 @@ mod words;
 
 pub use account::{AccountPage, BrowserView, SiteLine};
 pub use assets::PREFIX as ASSETS;
+pub use badge::{Badge, BadgeStyle, Proof};
 pub use broken::BrokenPage;
 pub use choose::{Choice, ChoosePage};
 pub use confirm::ConfirmPage;
 pub use disconnect::{DisconnectPage, DisconnectedPage, Farewell};
 pub use headers::{insufficient_scope_json, json, redirect, unauthorized_json};
 pub use notice::Notice;
+pub use onward::OnwardPage;
 pub use page::{
     Link, LinkLabel, Page, PersonView, ProviderView, Reach, ScopeLine, SiteView, There, scope_line, scope_lines,
 };
@@ -239,6 +243,7 @@ fn house(settings: &PagesSettings, texts: Arc<Texts>, name: String, folder: &Fol
     style.extend_from_slice(folder.file("custom.css").unwrap_or_default());
     let style = assets.keep("style", "css", style);
     let script = assets.keep("callback", "js", &include_bytes!("callback.js")[..]);
+    let onward_script = assets.keep("onward", "js", &include_bytes!("onward.js")[..]);
     let icon = folder.file("icon.svg").unwrap_or(include_bytes!("icon.svg")).to_vec();
     let icon = assets.keep("icon", "svg", icon);
     let mut artwork = |stem: &str| {
@@ -259,7 +264,7 @@ fn house(settings: &PagesSettings, texts: Arc<Texts>, name: String, folder: &Fol
             privacy => organisation.privacy.as_deref().and_then(words::href),
         },
     };
-    House { texts, organisation: name, contact: organisation.contact.clone(), base, script }
+    House { texts, organisation: name, contact: organisation.contact.clone(), base, script, onward_script }
 }
 
 /// Title and text of a notice in one sentence or two, for scripts.

@@ -55,6 +55,14 @@ notices! {
     ProviderUnreachable = SERVICE_UNAVAILABLE, "provider_unreachable";
     /// Cookies do not come back; also ends a redirect loop (B8).
     CookiesMissing = BAD_REQUEST, "cookies_missing";
+    /// The browser brings a session that the gate has just begun, and the gate does not know it (B8).
+    SessionUnknown = INTERNAL_SERVER_ERROR, "sign_in_lost";
+    /// The browser brings a session cookie that is not one of ours, or two (B8, T66).
+    CookiesDisturbed = BAD_REQUEST, "cookies_disturbed";
+    /// Signed in, and what the page needs is not to be had (B8).
+    NeverEnough = FORBIDDEN, "never_enough";
+    /// The gate's own clock has gone back between one step and the next (B8).
+    ClockMoved = INTERNAL_SERVER_ERROR, "clock_moved";
     /// The ticket to a site is too old or was used before (J5).
     TicketExpired = BAD_REQUEST, "ticket_expired";
     /// The ticket belongs to another browser: signs nobody in (J5).

@@ -8,6 +8,7 @@ use super::broken::BrokenPage;
 use super::choose::ChoosePage;
 use super::confirm::ConfirmPage;
 use super::disconnect::{DisconnectPage, DisconnectedPage};
+use super::onward::OnwardPage;
 use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet};
 
 /// One page. Links (`start`, `retry`, `onward`, …) are `https://` addresses or paths that start with
@@ -91,6 +92,7 @@ pub enum Page {
     /// Asks before anything is taken back.
     Disconnect(DisconnectPage),
     Disconnected(DisconnectedPage),
+    Onward(OnwardPage),
     /// The policy says no. Answered with 403.
     Refused {
         person: Option<PersonView>,
@@ -129,7 +131,7 @@ impl Page {
             Page::Confirm(page) => Some(&page.provider),
             Page::Disconnect(page) => Some(&page.provider),
             Page::Disconnected(page) => Some(&page.provider),
-            Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } => None,
+            Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } | Page::Onward(_) => None,
         }
     }
 }

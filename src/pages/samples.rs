@@ -6,6 +6,7 @@ use super::broken::BrokenPage;
 use super::choose::ChoosePage;
 use super::confirm::ConfirmPage;
 use super::disconnect::{DisconnectPage, DisconnectedPage};
+use super::onward::OnwardPage;
 use super::page::*;
 use super::{Notice, scope_lines};
 use crate::domain::{Chance, Environment, IncidentId, ScopeSet};
@@ -37,7 +38,8 @@ pub fn fair() -> Vec<Sample> {
     let choosing = named(ChoosePage::samples(), Page::Choose);
     let broken = named(BrokenPage::samples(), Page::Broken);
     let done = named(DisconnectedPage::samples(), Page::Disconnected);
-    let own = [account, choosing, broken, confirm, ask, done];
+    let onward = named(OnwardPage::samples(), Page::Onward);
+    let own = [account, choosing, broken, confirm, ask, done, onward];
     let groups = [signing_in(), portals(), after_orcid(), signing_out(), refusals()].into_iter().chain(own);
     let mut samples: Vec<Sample> =
         groups.flatten().map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false }).collect();
@@ -268,6 +270,7 @@ pub fn hostile() -> Vec<Sample> {
             Page::Confirm(page) => page.made_hostile(&stranger),
             Page::Disconnect(page) => page.made_hostile(&stranger),
             Page::Disconnected(page) => page.made_hostile(&stranger),
+            Page::Onward(page) => page.made_hostile(&stranger),
             Page::Refused { person, site, rule, why, contact, .. } => {
                 (*person, *site, *rule) = (Some(who.clone()), place.clone(), Some(text.clone()));
                 (*why, *contact) = (Some(text.clone()), Some(format!("https://x.example/{MARKUP}")));

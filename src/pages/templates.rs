@@ -25,6 +25,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("disconnected.html", include_str!("templates/disconnected.html")),
     ("refused.html", include_str!("templates/refused.html")),
     ("notice.html", include_str!("templates/notice.html")),
+    ("onward.html", include_str!("templates/onward.html")),
 ];
 
 /// The names of the embedded templates, which an operator's files may bear to replace them.

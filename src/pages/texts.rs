@@ -15,10 +15,12 @@ const ENGLISH: &[&str] = &[
     include_str!("en/common.toml"),
     include_str!("en/journeys.toml"),
     include_str!("en/account.toml"),
+    include_str!("en/badge.toml"),
     include_str!("en/choose.toml"),
     include_str!("en/broken.toml"),
     include_str!("en/confirm.toml"),
     include_str!("en/notices.toml"),
+    include_str!("en/onward.toml"),
     include_str!("en/other.toml"),
 ];
 

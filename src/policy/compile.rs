@@ -11,7 +11,7 @@ use super::load::{ClientFacts, PolicyContext, Reader};
 use super::path::PathSwitches;
 use super::read::{Found, Table};
 use super::rules::Rule;
-use super::site::{AuthorizationHeader, HostHeader, SignInStyle, Site, SiteKind, SiteLimits};
+use super::site::{AuthorizationHeader, BadgeReach, HostHeader, SignInStyle, Site, SiteKind, SiteLimits};
 use super::upstream::{self, Verification};
 use crate::domain::quantity;
 use crate::domain::{ClientName, Environment, Host, SiteName};
@@ -91,6 +91,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
     let sign_in = table.choice("sign_in", &[("page", SignInStyle::Page), ("direct", SignInStyle::Direct)]);
     let words = [("strip", AuthorizationHeader::Strip), ("pass", AuthorizationHeader::Pass)];
     let authorization = table.choice("authorization", &words);
+    let badge = table.choice("badge", &[("own", BadgeReach::Own), ("connected", BadgeReach::Connected)]);
     let host_header = host_header(table);
     let limits = limits(root);
     let cors_origins = cors_origins(table);
@@ -98,6 +99,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
     let hint_key = hint_key(table, around.reader);
     let (private_cache, hsts, websocket) = (flag("private_cache", true), flag("hsts", true), flag("websocket", true));
     let confirm = flag("confirm", false);
+    let fragments = flag("fragments", false);
     let name = claims.name.as_ref()?.value.clone();
     let environment = around.context.clients.get(clients.first()?)?.environment;
     Some(Site {
@@ -116,6 +118,8 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
         private_cache,
         hsts,
         websocket,
+        fragments,
+        badge: badge.map_or(BadgeReach::Own, |found| found.value),
         authorization: authorization.map_or(AuthorizationHeader::Strip, |found| found.value),
         cors_origins,
         about,

@@ -1,6 +1,7 @@
 //! Makes the [`HandOff`] of a site from `[hand-off]`: preset, own headers, encoding, assertion. Called by
 //! `compile`.
 
+use super::app_cookies;
 use super::encoding::Encoding;
 use super::handoff::{AssertionSpec, BadTemplate, HandOff, HeaderTemplate, Placeholder, Template};
 use super::keys;
@@ -40,7 +41,7 @@ pub(super) fn compile_hand_off(root: &Table<'_>, site: Option<&SiteName>, portal
         return HandOff::nothing();
     }
     let Some(table) = table else {
-        return HandOff { headers: preset(ORCID), encoding: Encoding::Percent, assertion: None };
+        return HandOff { headers: preset(ORCID), ..HandOff::nothing() };
     };
     let mut headers = preset(table.choice("preset", PRESETS).map_or(ORCID, |found| found.value));
     own_headers(&table, &mut headers);
@@ -54,7 +55,7 @@ pub(super) fn compile_hand_off(root: &Table<'_>, site: Option<&SiteName>, portal
             table.source.add(table.source.error(line, &table.path("assertion.header"), message));
         }
     }
-    HandOff { headers, encoding, assertion }
+    HandOff { headers, encoding, assertion, app_cookies: app_cookies::compile(&table) }
 }
 
 fn preset(preset: Preset) -> Vec<HeaderTemplate> {

@@ -1,6 +1,7 @@
 //! [`HandOff`]: how the verified identity reaches an app, as headers made from templates. Compiled from
 //! `[hand-off]`; `proxy::introduction` takes what [`HandOff::values`] returns, and only that.
 
+use super::app_cookies::AppCookies;
 use super::encoding::{Encoding, tame};
 use crate::domain::Identity;
 use http::{HeaderName, HeaderValue};
@@ -14,6 +15,8 @@ pub struct HandOff {
     pub headers: Vec<HeaderTemplate>,
     pub encoding: Encoding,
     pub assertion: Option<AssertionSpec>,
+    /// The app's own cookies that nobody else may bring along; none unless the site says so.
+    pub app_cookies: Option<AppCookies>,
 }
 
 /// One header and what it says.
@@ -161,7 +164,7 @@ impl Template {
 impl HandOff {
     /// Nothing at all: portals, `preset = "none"`.
     pub fn nothing() -> Self {
-        Self { headers: Vec::new(), encoding: Encoding::Percent, assertion: None }
+        Self { headers: Vec::new(), encoding: Encoding::Percent, assertion: None, app_cookies: None }
     }
 
     /// The headers to write: the preset's, then the site's own by name. A value that is empty, too long, or in any way

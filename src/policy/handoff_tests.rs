@@ -30,7 +30,7 @@ fn hand_off(encoding: Encoding, headers: &[(&str, &str)]) -> HandOff {
             value: Template::parse(value).unwrap(),
         })
         .collect();
-    HandOff { headers, encoding, assertion: None }
+    HandOff { headers, encoding, assertion: None, app_cookies: None }
 }
 
 fn shown(hand_off: &HandOff, identity: &Identity) -> Vec<String> {

@@ -35,6 +35,8 @@ pub(super) const SITE: &[&str] = &[
     "websocket",
     "private_cache",
     "hsts",
+    "badge",
+    "fragments",
     "path_parameters",
     "encoded_slash",
     "case_insensitive",
@@ -42,7 +44,7 @@ pub(super) const SITE: &[&str] = &[
 
 pub(super) const LIMITS: &[&str] = &["connect", "first_byte", "idle", "body"];
 
-pub(super) const HAND_OFF: &[&str] = &["preset", "headers", "encoding", "assertion"];
+pub(super) const HAND_OFF: &[&str] = &["preset", "headers", "encoding", "assertion", "app_cookies"];
 
 pub(super) const ASSERTION: &[&str] = &["header", "audience"];
 

@@ -1,6 +1,7 @@
 //! Policies: files are read into sites with rules, requests are decided by them. Pure but for the reading
 //! of files in `load`; imports `domain` alone, and is asked by `proxy`, `signin`, `app` and the verbs.
 
+mod app_cookies;
 mod cases;
 mod compile;
 mod compile_handoff;
@@ -24,6 +25,7 @@ mod site;
 mod trace;
 mod upstream;
 
+pub use app_cookies::{AppCookies, LONGEST_APP_COOKIE, MOST_APP_COOKIES, can_be_bound};
 pub use cases::{Case, run_cases};
 pub use decide::{Admission, Ask, Decision, Refusal, RefusalReason, decide, explain};
 pub use encoding::Encoding;
@@ -36,7 +38,7 @@ pub use path::{BadPath, CanonicalPath, PathSwitches};
 pub use reserved::ReservedNames;
 pub use rules::{Access, Rule};
 pub use scopes::objection as scope_objection;
-pub use site::{AuthorizationHeader, HostHeader, SignInStyle, Site, SiteKind, SiteLimits, Upstream};
+pub use site::{AuthorizationHeader, BadgeReach, HostHeader, SignInStyle, Site, SiteKind, SiteLimits, Upstream};
 pub use trace::{Outcome, Step, Trace, Verdict};
 
 #[cfg(test)]

@@ -37,6 +37,10 @@ pub struct Site {
     pub hsts: bool,
     pub websocket: bool,
     pub authorization: AuthorizationHeader,
+    /// What stands behind the `#` of an address survives a sign-in.
+    pub fragments: bool,
+    /// Whose iDs the site's pages may show as proven.
+    pub badge: BadgeReach,
     /// Origins whose scripts may ask, `https://host[:port]`, lower-case.
     pub cors_origins: Vec<String>,
     pub about: Option<String>,
@@ -93,6 +97,15 @@ impl fmt::Display for Upstream {
 pub enum SignInStyle {
     Page,
     Direct,
+}
+
+/// Whose iD `/.lychgate/badge` shows as authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadgeReach {
+    /// The visitor's own.
+    Own,
+    /// Everybody's who is connected: whoever can read the site's pages then learns who is.
+    Connected,
 }
 
 /// The `Host` header the app receives.

@@ -42,6 +42,9 @@ pub struct Connection {
     /// The request line on the wire holds more than two blanks, or bytes that belong in no request line.
     odd_request_line: AtomicBool,
     head_progress: Notify,
+    /// A WebSocket runs over it, and the gate ends it.
+    ends_socket: AtomicBool,
+    is_socket: AtomicBool,
     /// How its visitor was introduced to an app last.
     introduced: Mutex<Option<Arc<Introduction>>>,
 }
@@ -64,6 +67,8 @@ impl Connection {
             head_started: AtomicBool::new(false),
             odd_request_line: AtomicBool::new(false),
             head_progress: Notify::new(),
+            ends_socket: AtomicBool::new(false),
+            is_socket: AtomicBool::new(false),
             introduced: Mutex::default(),
         }
     }
@@ -111,6 +116,16 @@ impl Connection {
         self.odd_request_line.load(Ordering::Acquire)
     }
 
+    /// The app has agreed to a WebSocket: from here on its frames fill the connection.
+    pub fn becomes_socket(&self) {
+        self.is_socket.store(true, Ordering::Release);
+    }
+
+    /// The exchange is about to be dropped because the gate says so.
+    pub fn is_ended(&self) {
+        self.ends_socket.store(self.is_socket.load(Ordering::Acquire), Ordering::Release);
+    }
+
     /// How the visitor is introduced on this permit: as the last time, if nothing has changed.
     pub fn introduction(
         &self,
@@ -135,7 +150,7 @@ impl Connection {
 
 /// The TLS stream as the engine sees it. Over HTTP/1.1 it replaces what the engine would write before
 /// a head was accepted (its own bare 400 with a banner) by the gate's page.
-pub(super) struct GateStream<S> {
+pub(super) struct GateStream<S: AsyncWrite + Unpin> {
     inner: Coalesced<S>,
     connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
@@ -149,7 +164,7 @@ pub(super) struct GateStream<S> {
     blanks: Option<u8>,
 }
 
-impl<S> GateStream<S> {
+impl<S: AsyncWrite + Unpin> GateStream<S> {
     /// `bad_request` is a whole HTTP/1.1 response with `Connection: close`.
     /// A head may have `head_limit` bytes.
     pub(super) fn new(
@@ -192,10 +207,32 @@ impl<S> GateStream<S> {
     }
 }
 
+/// A whole unmasked Close frame of a server (RFC 6455 §5.5.1), with code 1008, policy violation (§7.4.1): a script then
+/// knows that connecting again at once leads nowhere.
+const SESSION_ENDED: &[u8] = b"\x88\x0f\x03\xf0session ended";
+
+impl<S: AsyncWrite + Unpin> Drop for GateStream<S> {
+    /// The engine gives a stream back to nobody when its exchange is dropped: this is the only place left to say why a
+    /// WebSocket ends. Nothing can be waited for here, so it is said if the socket takes it at once, as an idle one does;
+    /// should half a message of the app have gone before, that message never ends, and the browser drops it.
+    fn drop(&mut self) {
+        if !self.connection.ends_socket.load(Ordering::Acquire) {
+            return;
+        }
+        let mut now = Context::from_waker(std::task::Waker::noop());
+        let told = Pin::new(&mut self.inner).poll_write(&mut now, SESSION_ENDED);
+        if matches!(told, Poll::Ready(Ok(_))) {
+            // Whoever does not hear it notices the end of the connection all the same.
+            let _ = Pin::new(&mut self.inner).poll_flush(&mut now);
+            let _ = Pin::new(&mut self.inner).poll_shutdown(&mut now);
+        }
+    }
+}
+
 /// How much of a body the engine may read together with a head.
 const ENGINE_BUFFER: usize = 128 * 1024;
 
-impl<S> fmt::Debug for GateStream<S> {
+impl<S: AsyncWrite + Unpin> fmt::Debug for GateStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GateStream").field("connection", &self.connection).finish_non_exhaustive()
     }
@@ -286,13 +323,13 @@ impl<S: AsyncWrite + Shutdown + Send + Unpin> Shutdown for GateStream<S> {
     }
 }
 
-impl<S: UniqueID> UniqueID for GateStream<S> {
+impl<S: UniqueID + AsyncWrite + Unpin> UniqueID for GateStream<S> {
     fn id(&self) -> UniqueIDType {
         self.inner.get_ref().id()
     }
 }
 
-impl<S: Ssl> Ssl for GateStream<S> {
+impl<S: Ssl + AsyncWrite + Unpin> Ssl for GateStream<S> {
     fn get_ssl(&self) -> Option<&TlsRef> {
         self.inner.get_ref().get_ssl()
     }
@@ -306,22 +343,22 @@ impl<S: Ssl> Ssl for GateStream<S> {
     }
 }
 
-impl<S: GetTimingDigest> GetTimingDigest for GateStream<S> {
+impl<S: GetTimingDigest + AsyncWrite + Unpin> GetTimingDigest for GateStream<S> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.inner.get_ref().get_timing_digest()
     }
 }
 
-impl<S> GetProxyDigest for GateStream<S> {
+impl<S: AsyncWrite + Unpin> GetProxyDigest for GateStream<S> {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         Some(self.digest.clone())
     }
 }
 
-impl<S: GetSocketDigest> GetSocketDigest for GateStream<S> {
+impl<S: GetSocketDigest + AsyncWrite + Unpin> GetSocketDigest for GateStream<S> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.inner.get_ref().get_socket_digest()
     }
 }
 
-impl<S> Peek for GateStream<S> {}
+impl<S: AsyncWrite + Unpin> Peek for GateStream<S> {}

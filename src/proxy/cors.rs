@@ -1,6 +1,7 @@
 //! Cross-origin requests that meet the gate instead of the app (T32): a preflight carries no cookie,
-//! so it is answered here, and only for origins the site lists.
+//! so it is answered here, and only for origins the site lists. A WebSocket carries all of them and asks no preflight.
 
+use crate::domain::{Host, return_to};
 use crate::policy::Site;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -43,4 +44,18 @@ pub(super) fn allow(mut answer: Response<Bytes>, request: &RequestHeader, site: 
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }
     answer
+}
+
+/// Whether the page that opens a WebSocket may: it is of this very host, or of an origin that the site lists. No browser
+/// leaves the origin out, and none is kept by CORS from opening a socket and reading it, with the visitor's cookies if the
+/// page's host is a sister of this one (B9; RFC 6455 §10.2). What is no browser names no origin, and has no cookies but
+/// its own.
+pub(super) fn may_open_socket(request: &RequestHeader, site: &Site, host: &Host, public_port: u16) -> bool {
+    let mut origins = request.headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else { return true };
+    if origins.next().is_some() {
+        return false;
+    }
+    let is = |allowed: &str| origin.as_bytes() == allowed.as_bytes();
+    is(&return_to::origin(host, public_port)) || site.cors_origins.iter().any(|listed| is(listed))
 }

@@ -138,6 +138,7 @@ impl Door {
             }
         }
         request.ended.notified().await;
+        connection.is_ended();
     }
 
     /// Waits for the first byte and then for the whole head; `false` when either takes too long

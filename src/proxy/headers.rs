@@ -3,7 +3,8 @@
 
 use super::introduction::Introduction;
 use super::visit;
-use crate::policy::{AuthorizationHeader, ReservedNames, Site};
+use crate::policy::{AppCookies, AuthorizationHeader, ReservedNames, Site};
+use crate::session::app_cookies::{Binder, Binding};
 use crate::session::cookie;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request;
@@ -125,6 +126,44 @@ pub fn present(
         request.set_raw_path(target.as_bytes())?;
     }
     Ok(claimed)
+}
+
+/// Cookies of the app that were set for somebody else do not reach it. Before [`present`], which drops our own, and with
+/// them what says whose the others are.
+pub fn withhold_foreign_cookies(
+    request: &mut RequestHeader,
+    which: &AppCookies,
+    binding: &mut Binding,
+    binder: &Binder,
+) -> pingora::Result<()> {
+    let blank = RequestHeader::build_no_case("GET", b"/", None)?;
+    let mut parts = request::Parts::from(std::mem::replace(request, blank));
+    binder.withhold(which, binding, &mut parts.headers);
+    *request = RequestHeader::from(parts);
+    Ok(())
+}
+
+/// After [`tame_answer`]: what the app sets belongs to whoever asked.
+pub fn bind_cookies(
+    answer: &mut ResponseHeader,
+    which: &AppCookies,
+    binding: &Binding,
+    target: &str,
+    binder: &Binder,
+) -> pingora::Result<()> {
+    let mut headers = HeaderMap::new();
+    for line in answer.headers.get_all(header::SET_COOKIE) {
+        headers.append(header::SET_COOKIE, line.clone());
+    }
+    if !binder.bind(which, binding, target, &mut headers) {
+        return Ok(());
+    }
+    answer.remove_header(&header::SET_COOKIE);
+    for line in headers.get_all(header::SET_COOKIE) {
+        answer.append_header(header::SET_COOKIE, line.clone())?;
+    }
+    // A cache that kept one person's cookies for the next would undo it all.
+    make_private(answer)
 }
 
 /// Own cookies never reach an app (T21), and the others arrive in one field: browsers split it over

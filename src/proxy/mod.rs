@@ -127,6 +127,9 @@ impl ProxyHttp for Gate {
         else {
             return Err(Error::explain(ErrorType::InternalError, "no permit"));
         };
+        if let (Some(which), Some(binding)) = (&admission.site().hand_off.app_cookies, &mut passage.app_cookies) {
+            headers::withhold_foreign_cookies(request, which, binding, self.shared.sessions.app_cookies())?;
+        }
         let introduction = visit.connection.introduction(admission, &visit.host, self.shared.public_port)?;
         let assertion = passage.assertion.as_ref();
         let claimed = headers::present(request, &passage.target, policies.reserved(), &introduction, assertion)?;
@@ -165,9 +168,17 @@ impl ProxyHttp for Gate {
         passage: &mut Passage,
     ) -> pingora::Result<()> {
         check_interim(answer, passage)?;
+        if let (http::StatusCode::SWITCHING_PROTOCOLS, Some(visit)) = (answer.status, &passage.visit) {
+            visit.connection.becomes_socket();
+        }
         let (Some(admission), Some(policies)) = (&passage.admission, &passage.policies) else { return Ok(()) };
         let personal = admission.rule().access != Access::Public;
-        headers::tame_answer(answer, admission.site(), policies.reserved(), personal)
+        headers::tame_answer(answer, admission.site(), policies.reserved(), personal)?;
+        if let (Some(which), Some(binding)) = (&admission.site().hand_off.app_cookies, &passage.app_cookies) {
+            let binder = self.shared.sessions.app_cookies();
+            headers::bind_cookies(answer, which, binding, &passage.target, binder)?;
+        }
+        Ok(())
     }
 
     fn fail_to_connect(

@@ -5,6 +5,7 @@ use super::door::Listed;
 use super::visit::Visit;
 use crate::domain::{IncidentId, SiteName};
 use crate::policy::{Admission, PolicySet};
+use crate::session::app_cookies::Binding;
 use http::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,6 +24,8 @@ pub struct Passage {
     /// Path and query as the app will see them.
     pub target: String,
     pub assertion: Option<(HeaderName, HeaderValue)>,
+    /// Whose the app's own cookies must be, where the site binds them to people.
+    pub app_cookies: Option<Box<Binding>>,
     /// What the access log calls the outcome.
     pub outcome: &'static str,
     pub incident: Option<IncidentId>,
@@ -46,6 +49,7 @@ impl Passage {
             admission: None,
             target: String::new(),
             assertion: None,
+            app_cookies: None,
             outcome: "unread",
             incident: None,
             body_seen: 0,

@@ -7,7 +7,9 @@ use super::visit::{self, Unreadable, Visit};
 use super::{Gate, cors, own, respond};
 use crate::pages::Notice;
 use crate::policy::{Access, Admission, CanonicalPath, Decision, Facts, PolicySet, Site, SiteKind, decide};
+use crate::session::app_cookies::Binding;
 use crate::session::{Door, Found};
+use crate::signin::is_navigation;
 use crate::vault::LiveSession;
 use bytes::Bytes;
 use http::Response;
@@ -192,8 +194,17 @@ impl Gate {
             now: shared.clock.now(),
         };
         match decide(&facts) {
+            Decision::Admit(_)
+                if visit.is_upgrade
+                    && !cors::may_open_socket(session.req_header(), &site, &visit.host, shared.public_port) =>
+            {
+                passage.outcome = "refuse";
+                tracing::info!(site.name = %site.name, "a page of another origin wanted to open a WebSocket");
+                Ok(Next::Answer(shared.pages.answer_json(Notice::CrossSiteRefused, None)))
+            }
             Decision::Admit(admission) => {
                 passage.outcome = "admit";
+                passage.app_cookies = bound(session, visit, &site, live.as_deref());
                 passage.policies = Some(policies);
                 Ok(self.admit(session, passage, visit, path, live.as_deref(), admission))
             }
@@ -270,6 +281,14 @@ impl Gate {
         passage.admission = Some(admission);
         Next::Onward
     }
+}
+
+/// Whose the app's own cookies must be; nothing to do where the site does not bind them. The visitor's, on public pages
+/// too: what the rule hides is who they are, and the app's cookies there are the same.
+fn bound(session: &Session, visit: &Visit, site: &Site, live: Option<&LiveSession>) -> Option<Box<Binding>> {
+    site.hand_off.app_cookies.as_ref()?;
+    let opens_a_page = is_navigation(&visit.method, &session.req_header().headers);
+    Some(Box::new(Binding::new(live.map(|live| &live.session.connection), &visit.host, opens_a_page)))
 }
 
 /// What the gate lets through to policies (RFC 9110 §15.5.6 asks for it beside 405).

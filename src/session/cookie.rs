@@ -75,7 +75,7 @@ impl SessionKey {
 }
 
 /// What stands between semicolons.
-fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
         let bytes = rest?;
@@ -138,12 +138,25 @@ pub fn sets_own(value: &HeaderValue) -> bool {
     pieces(value.as_bytes()).next().is_some_and(is_own_pair)
 }
 
-fn is_own_pair(pair: &[u8]) -> bool {
-    let mut rest = pair.trim_ascii();
+/// A piece without the `=` before it that a nameless cookie may come back with.
+fn named(piece: &[u8]) -> &[u8] {
+    let mut rest = piece.trim_ascii();
     while let Some((b'=', after)) = rest.split_first() {
         rest = after.trim_ascii();
     }
-    is_own(rest)
+    rest
+}
+
+/// Name and value of a piece, as the most lenient reader takes it.
+pub(super) fn pair_in(piece: &[u8]) -> (&[u8], &[u8]) {
+    let pair = named(piece);
+    let equals = memchr::memchr(b'=', pair);
+    let (name, value) = equals.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
+    (name.trim_ascii(), value.trim_ascii())
+}
+
+fn is_own_pair(pair: &[u8]) -> bool {
+    is_own(named(pair))
 }
 
 /// A `Set-Cookie` value with every attribute a cookie of ours has (T63). `max_age` in seconds;

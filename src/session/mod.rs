@@ -1,11 +1,13 @@
 //! [`Sessions`]: from a browser's cookies to who is signed in at this door. `proxy` asks on every request,
 //! `signin` on every step; the warm path waits for nothing.
 
+pub mod app_cookies;
 pub mod cookie;
 mod flights;
 
-use crate::domain::{Chance, Host};
+use crate::domain::{Chance, Host, UnixTime};
 use crate::vault::{HashedSessionKey, LiveSession, Purpose, Sealer, SessionKind, Vault, VaultFault, Warm};
+use app_cookies::Binder;
 use cookie::SessionKey;
 use flights::Flights;
 use http::HeaderValue;
@@ -58,6 +60,7 @@ pub enum SessionFault {
 pub struct Sessions {
     vault: Arc<Vault>,
     cookies: Sealer,
+    app_cookies: Binder,
     flights: Flights,
 }
 
@@ -69,7 +72,17 @@ impl fmt::Debug for Sessions {
 
 impl Sessions {
     pub fn new(vault: Arc<Vault>) -> Self {
-        Self { cookies: vault.sealer(Purpose::SessionCookie), vault, flights: Flights::default() }
+        Self {
+            cookies: vault.sealer(Purpose::SessionCookie),
+            app_cookies: Binder::new(vault.sealer(Purpose::AppCookie)),
+            vault,
+            flights: Flights::default(),
+        }
+    }
+
+    /// Binds the cookies of apps to people.
+    pub fn app_cookies(&self) -> &Binder {
+        &self.app_cookies
     }
 
     /// A fresh key for a browser. The session it names is begun by the vault.
@@ -123,11 +136,7 @@ impl Sessions {
         if let Some(known) = self.standing_in_memory(&key) {
             return known;
         }
-        let looked = tokio::time::timeout(DEADLINE, self.vault.session_unused(&key)).await;
-        let read = looked
-            .map_err(|_| SessionFault::TooSlow)
-            .and_then(|read| read.map_err(|fault| SessionFault::Vault(Arc::new(fault))));
-        match read {
+        match self.peek(&key).await {
             Ok(Some(live)) => Standings::Live(live),
             Ok(None) => Standings::Ended,
             Err(fault) => {
@@ -135,6 +144,28 @@ impl Sessions {
                 Standings::Unknown
             }
         }
+    }
+
+    async fn peek(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, SessionFault> {
+        let looked = tokio::time::timeout(DEADLINE, self.vault.session_unused(key)).await;
+        looked
+            .map_err(|_| SessionFault::TooSlow)
+            .and_then(|read| read.map_err(|fault| SessionFault::Vault(Arc::new(fault))))
+    }
+
+    /// [`Sessions::look_up`] that counts as no use: a script that asks every minute who is here keeps nobody here.
+    pub async fn look_at<'a>(
+        &self,
+        door: Door<'_>,
+        cookies: impl Iterator<Item = &'a HeaderValue>,
+    ) -> Result<Option<Arc<LiveSession>>, SessionFault> {
+        let Some(key) = self.authentic(cookies) else { return Ok(None) };
+        Ok(self.peek(&key).await?.filter(|live| opens(live, door)))
+    }
+
+    /// When a live session ends by idleness, if nobody uses it any more.
+    pub fn idle_end(&self, live: &LiveSession) -> UnixTime {
+        self.vault.idle_end(&live.session.key).unwrap_or(live.session.expires)
     }
 
     /// [`Sessions::find`], and [`Sessions::load`] if need be.

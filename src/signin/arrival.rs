@@ -96,6 +96,11 @@ impl ArrivalCookie {
         ArrivalHash(hash)
     }
 
+    /// It was brought here later than now: the clock has gone back, or another node's is ahead.
+    pub(super) fn is_ahead_of(&self, now: UnixTime) -> bool {
+        self.arrived > now.plus(Duration::from_secs(60))
+    }
+
     /// A ticket came for which another tab had set out, before both knew the same cookie: no round of a
     /// loop (J15). Whoever loses sessions meets none of these, since all their tickets fit the cookie.
     pub(super) fn forget_rounds(&mut self) {

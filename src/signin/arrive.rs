@@ -36,7 +36,7 @@ impl SignIn {
         };
         let Some(ticket) = ticket else {
             let front = ReturnTo::front_page(request.host.clone());
-            return Ok(self.go(request, arrival, &front, Vec::new()));
+            return Ok(self.go(site, request, arrival, &front, Vec::new()));
         };
         let hash = arrival.hash();
         if ticket.hash != hash {
@@ -50,11 +50,11 @@ impl SignIn {
         };
         let (target, mut cookies) = self.find_target(&ticket, request);
         let Landing::SignedIn { session } = landing else {
-            return Ok(self.go(request, arrival, &target.unwrap_or_else(|| front(request)), cookies));
+            return Ok(self.go(site, request, arrival, &target.unwrap_or_else(|| front(request)), cookies));
         };
         cookies.extend([session, cookie::expire(LEFT_COOKIE)]);
         Ok(match target {
-            Some(target) => self.go(request, arrival, &target, cookies),
+            Some(target) => self.go(site, request, arrival, &target, cookies),
             None => self.target_lost(site, request, arrival, cookies),
         })
     }
@@ -96,13 +96,14 @@ impl SignIn {
 
     fn go(
         &self,
+        site: &Arc<Site>,
         request: &OwnRequest,
         arrival: ArrivalCookie,
         to: &ReturnTo,
         mut cookies: Vec<HeaderValue>,
     ) -> Response<Bytes> {
         cookies.push(self.arrived_cookie(&request.host, arrival));
-        with_cookies(pages::redirect(&to.url(self.port())), cookies)
+        with_cookies(self.onward(site, request, to, None), cookies)
     }
 
     /// Signed in, but the exact page could not be kept: says so and leads to the front page.

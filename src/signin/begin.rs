@@ -6,12 +6,12 @@ use super::navigation::is_navigation;
 use super::settings::SIGN_IN;
 use super::{OwnRequest, SignIn, with_cookies};
 use crate::domain::{IncidentId, PersonHint, ReturnTo, ScopeSet};
-use crate::pages::{self, Link, LinkLabel, Notice, Page, PersonView};
+use crate::pages::{self, Link, LinkLabel, Notice, OnwardPage, Page, PersonView};
 use crate::policy::{Ask, Refusal, Site};
 use crate::session::cookie;
 use crate::vault::LiveSession;
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, header};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,22 +56,53 @@ impl SignIn {
             max_auth_age: ask.rule().max_auth_age,
             hint: None,
         };
-        self.begin(site, &wants, request)
+        self.begin(site, &wants, request, live)
     }
 
     /// Sends the browser to the sign-in host.
-    pub fn begin(&self, site: &Arc<Site>, wants: &Wants, request: &OwnRequest) -> Response<Bytes> {
+    pub fn begin(
+        &self,
+        site: &Arc<Site>,
+        wants: &Wants,
+        request: &OwnRequest,
+        live: Option<&LiveSession>,
+    ) -> Response<Bytes> {
         let mode = match cookie::only(LEFT_COOKIE, request.cookies()) {
             Some(_) => Mode::Ask,
             None => Mode::Usual,
         };
-        match self.sent_again(self.arrival_cookie(request)) {
+        let held = self.arrival_cookie(request);
+        let is_ahead = held.as_ref().is_some_and(|held| held.is_ahead_of(self.clock.now()));
+        match self.sent_again(held) {
             Ok(cookie) => {
-                let departure = self.depart(site, wants, request, mode, cookie);
-                with_cookies(pages::redirect(&departure.address), departure.cookies)
+                let Departure { address, cookies } = self.depart(site, wants, request, mode, cookie);
+                with_cookies(self.onward(site, request, &wants.return_to, Some(address)), cookies)
             }
-            Err(reset) => self.stop_circling(site, wants, request, &reset),
+            Err(reset) => {
+                let cause = self.why_in_circles(request, live, is_ahead);
+                self.stop_circling(site, wants, request, &reset, cause)
+            }
         }
+    }
+
+    /// To `leaving`, or back to `target`: a redirect, or for a site whose addresses have fragments a page whose script
+    /// takes care of them. A browser would carry them along on a redirect, up to a page of ORCID.
+    pub(super) fn onward(
+        &self,
+        site: &Arc<Site>,
+        request: &OwnRequest,
+        target: &ReturnTo,
+        leaving: Option<String>,
+    ) -> Response<Bytes> {
+        let target = target.url(self.port());
+        if !site.fragments {
+            return pages::redirect(leaving.as_deref().unwrap_or(&target));
+        }
+        let page = OnwardPage { site: self.site_view(site), target, leaving };
+        let mut answer = self.show(request, &Page::Onward(page));
+        // Its own address may hold a ticket; as spent as it is, it is nobody's business (T47).
+        answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        answer
     }
 
     /// A link to the sign-in host for a page of ours; whoever sees a page is not going round in circles.
@@ -108,20 +139,40 @@ impl SignIn {
         Departure { address: self.address_with(SIGN_IN, &arrival), cookies }
     }
 
-    /// B8: whoever is sent back to sign in right after each arrival has a browser or a gate that does
-    /// not keep the session. A page says so; its link starts over.
+    /// The likeliest reason why every sign-in of this browser leads to the next one: what it brings along tells.
+    pub(super) fn why_in_circles(&self, request: &OwnRequest, live: Option<&LiveSession>, is_ahead: bool) -> Notice {
+        let brought = cookie::pairs(request.cookies()).any(|(name, _)| name == cookie::SESSION.as_bytes());
+        if live.is_some() {
+            Notice::NeverEnough
+        } else if is_ahead {
+            Notice::ClockMoved
+        } else if !brought {
+            Notice::CookiesMissing
+        } else if self.sessions.authentic(request.cookies()).is_none() {
+            Notice::CookiesDisturbed
+        } else {
+            Notice::SessionUnknown
+        }
+    }
+
+    /// B8: whoever is sent back to sign in right after each arrival will be sent again. A page says why; its link
+    /// starts over.
     fn stop_circling(
         &self,
         site: &Arc<Site>,
         wants: &Wants,
         request: &OwnRequest,
         reset: &ArrivalCookie,
+        cause: Notice,
     ) -> Response<Bytes> {
         let incident = IncidentId::draw(&*self.chance);
-        tracing::warn!(%incident, site.name = %site.name, "a visitor was sent to sign in again and again; stopped");
+        tracing::warn!(
+            %incident, site.name = %site.name, cause = cause.code(),
+            "a visitor was sent to sign in again and again; stopped"
+        );
         let next = vec![Link::new(LinkLabel::TryAgain, wants.return_to.url(self.port()))];
         let site = Some(self.site_view(site));
-        let page = Page::Notice { notice: Notice::CookiesMissing, incident: Some(incident), next, site };
+        let page = Page::Notice { notice: cause, incident: Some(incident), next, site };
         with_cookies(self.show(request, &page), vec![self.set_arrival_cookie(&request.host, reset)])
     }
 

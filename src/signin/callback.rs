@@ -6,6 +6,7 @@ use super::answer::{Answer, BadAnswer, ProviderError};
 use super::arrival::Arrival;
 use super::attempt::{Attempt, AttemptId};
 use super::finish::patience;
+use super::navigation::is_fetched_ahead;
 use super::outcomes::{Ending, Turn};
 use super::settings::{ACCOUNT, SIGN_IN};
 use super::{OwnRequest, SignIn, StepFault, with_cookies};
@@ -24,6 +25,10 @@ impl SignIn {
         };
         if request.method != Method::GET {
             return Ok(super::allowing(self.notice(Notice::MethodNotAllowed, None, request.language), "GET"));
+        }
+        if is_fetched_ahead(&request.headers) {
+            // The code would be spent, and the attempt's cookie with it, for an answer that nobody may ever see.
+            return Ok(pages::unauthorized_json(&format!("{}{SIGN_IN}", self.home())));
         }
         let answer = match Answer::read(request.parameters()) {
             Ok(answer) => answer,

@@ -59,7 +59,7 @@ impl SignIn {
         });
         let (scopes, rule, max_auth_age) = self.demands(site, &to, request);
         let wants = Wants { return_to: to, target_lost, scopes, rule, max_auth_age, hint };
-        Ok(self.begin(site, &wants, request))
+        Ok(self.begin(site, &wants, request, None))
     }
 
     /// What the page behind `to` asks of a guest, so that one trip to the provider is enough.

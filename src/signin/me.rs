@@ -3,6 +3,8 @@
 use super::{OwnRequest, SignIn, StepFault};
 use crate::pages::{self, Notice};
 use crate::policy::Site;
+use crate::session::Door;
+use crate::vault::LiveSession;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -10,17 +12,13 @@ use std::sync::Arc;
 
 impl SignIn {
     /// iD, name and end of the session; never a token, never a scope. A page of another origin, be it
-    /// a sister site, is refused by what the browser says of it.
+    /// a sister site, is refused by what the browser says of it. Asking is no use of the session: a page left
+    /// open for the night asks as well.
     pub(super) async fn me(&self, site: &Arc<Site>, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
-        let own = match request.headers.contains_key("sec-fetch-site") {
-            true => matches!(request.header("sec-fetch-site"), Some("same-origin" | "none")),
-            false => true,
-        };
-        if !own {
+        if !request.is_asked_by_own_page() {
             return Ok(self.pages.answer_json(Notice::CrossSiteRefused, None));
         }
-        let live = self.visitor(request).await?.filter(|live| site.knows(&live.identity.client));
-        let Some(live) = live else {
+        let Some(live) = self.present(site, request).await? else {
             return Ok(pages::unauthorized_json(&format!("{}/", self.origin(&request.host))));
         };
         let identity = &live.identity;
@@ -29,7 +27,18 @@ impl SignIn {
             "uri": identity.uri(),
             "name": identity.name,
             "expires": identity.session_expires.0,
+            "idle_expires": self.sessions.idle_end(&live).0,
         });
         Ok(pages::json(StatusCode::OK, &body))
+    }
+
+    /// Who is signed in on the site host, looked at without counting as use.
+    pub(super) async fn present(
+        &self,
+        site: &Arc<Site>,
+        request: &OwnRequest,
+    ) -> Result<Option<Arc<LiveSession>>, StepFault> {
+        let live = self.sessions.look_at(Door::Site(&request.host), request.cookies()).await?;
+        Ok(live.filter(|live| site.knows(&live.identity.client)))
     }
 }

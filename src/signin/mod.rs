@@ -7,6 +7,7 @@ mod arrival;
 mod arrive;
 mod attempt;
 mod back_channel;
+mod badge;
 mod begin;
 mod callback;
 mod choose;
@@ -186,6 +187,7 @@ impl SignIn {
                 Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), language), "GET, HEAD"))
             }
             settings::ME => self.me(site, &request).await,
+            settings::BADGE => self.badge(site, &request).await,
             settings::SIGN_IN => self.invite(site, &request).await,
             path => Ok(self.asset(path, Some(site), language)),
         };

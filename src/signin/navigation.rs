@@ -9,10 +9,7 @@ use http::{HeaderMap, Method, header};
 /// is a program: 401 harms nobody, a started attempt per background request would (B3).
 pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     // A prefetched page may never be seen; a program's connection is not a page.
-    if headers.contains_key(header::UPGRADE)
-        || mentions(headers, "sec-purpose", "prefetch")
-        || mentions(headers, "purpose", "prefetch")
-    {
+    if headers.contains_key(header::UPGRADE) || is_fetched_ahead(headers) {
         return false;
     }
     if !matches!(*method, Method::GET | Method::HEAD | Method::POST) {
@@ -30,6 +27,12 @@ pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
         return false;
     }
     accepts_pages(headers)
+}
+
+/// Whether the browser fetches a page before anybody has asked for it (`Sec-Purpose`, WHATWG Fetch): it may throw the
+/// answer away.
+pub(super) fn is_fetched_ahead(headers: &HeaderMap) -> bool {
+    mentions(headers, "sec-purpose", "prefetch") || mentions(headers, "purpose", "prefetch")
 }
 
 /// Whether HTML is asked for by name; `*/*` is what programs send.

@@ -55,6 +55,14 @@ impl OwnRequest {
         matches!(self.method, Method::GET | Method::HEAD)
     }
 
+    /// What `Sec-Fetch-Site` says, where there is one: a page of this very origin asks, or the person's own hand.
+    pub(super) fn is_asked_by_own_page(&self) -> bool {
+        match self.headers.contains_key("sec-fetch-site") {
+            true => matches!(self.header("sec-fetch-site"), Some("same-origin" | "none")),
+            false => true,
+        }
+    }
+
     /// The browser's name for itself, cut and cleaned, for the list of sessions.
     pub fn agent(&self) -> String {
         let text = self.header(header::USER_AGENT.as_str()).unwrap_or_default();

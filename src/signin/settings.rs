@@ -59,6 +59,7 @@ pub(super) const BACK_CHANNEL: &str = "/.lychgate/webhook/back-channel-logout/";
 pub(super) const JWKS: &str = "/.lychgate/jwks.json";
 pub(super) const ARRIVE: &str = "/.lychgate/arrive";
 pub(super) const ME: &str = "/.lychgate/me";
+pub(super) const BADGE: &str = "/.lychgate/badge";
 
 /// The redirect URI of a client registration, as `app` gives it to the provider and as it stands in
 /// the registration at ORCID: one per client, pinned to its issuer (T42).

@@ -9,7 +9,7 @@ use crate::domain::ClientName;
 use crate::orcid::Provider;
 use crate::pages::{Notice, Page, PersonView, ProviderView, Reach, There};
 use crate::policy::Site;
-use crate::session::cookie;
+use crate::session::{app_cookies, cookie};
 use crate::vault::LiveSession;
 use bytes::Bytes;
 use http::{Method, Response};
@@ -45,7 +45,8 @@ impl SignIn {
         self.vault.end_session(&live.session.key).await?;
         tracing::info!(site.name = %site.name, "a researcher signed out of a site");
         // Single sign-on would undo this at the next click: for a while it asks first.
-        let cookies = vec![cookie::expire(cookie::SESSION), cookie::set(LEFT_COOKIE, "1", Some(LEFT_AGE))];
+        let mut cookies = vec![cookie::expire(cookie::SESSION), cookie::set(LEFT_COOKIE, "1", Some(LEFT_AGE))];
+        cookies.extend(app_cookies::expire_all(request.cookies()));
         Ok(with_cookies(self.signed_out_here(site, request, &live.identity.client), cookies))
     }
 

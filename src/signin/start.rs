@@ -112,11 +112,15 @@ fn start_notice(trouble: &OrcidTrouble) -> Notice {
 fn asked_scopes(arrival: Option<&Arrival>, root: Option<&LiveSession>, provider: &Provider) -> ScopeSet {
     let base: ScopeSet = std::iter::once(provider.settings().base_scope.clone()).collect();
     let Some(arrival) = arrival else { return base };
-    let wanted = base.union(&arrival.scopes);
+    let mut wanted = base.union(&arrival.scopes);
     match root {
-        Some(root) if arrival.mode != Mode::Another && root.identity.client == provider.settings().name => {
-            wanted.union(&root.identity.scopes)
+        // In place of `/authenticate` too (it permits as much, `orcid.md` §4.2): `prompt` goes with it alone, and without
+        // that ORCID's own session would answer for whoever wants another iD.
+        _ if arrival.mode == Mode::Another => wanted.insert(Scope::openid()),
+        Some(root) if root.identity.client == provider.settings().name => {
+            wanted = wanted.union(&root.identity.scopes);
         }
-        _ => wanted,
+        _ => {}
     }
+    wanted
 }

@@ -33,6 +33,12 @@ impl Life {
         alive.then_some(Life { used: life.used.max(now), ..life })
     }
 
+    /// When it ends if it is never used again.
+    pub(super) fn idle_end(self, idle: Duration) -> UnixTime {
+        let idle = i64::try_from(idle.as_secs()).unwrap_or(i64::MAX);
+        UnixTime(self.used.0.saturating_add(idle)).min(self.over)
+    }
+
     /// Whether this life says enough more than what was last `written` to be written back.
     pub(super) fn is_news(&self, written: &Life) -> bool {
         self.used.since(written.used) >= WRITE_BACK || self.over < written.over

@@ -37,9 +37,10 @@ pub enum Purpose {
     FormToken,
     Nonce,
     Pkce,
+    AppCookie,
 }
 
-const PURPOSES: [(Purpose, &str); 7] = [
+const PURPOSES: [(Purpose, &str); 8] = [
     (Purpose::Arrival, "arrival"),
     (Purpose::Attempt, "attempt"),
     (Purpose::Ticket, "ticket"),
@@ -47,6 +48,7 @@ const PURPOSES: [(Purpose, &str); 7] = [
     (Purpose::FormToken, "form token"),
     (Purpose::Nonce, "nonce"),
     (Purpose::Pkce, "pkce"),
+    (Purpose::AppCookie, "app cookie"),
 ];
 
 /// The subkeys of one ring key.

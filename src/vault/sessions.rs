@@ -238,6 +238,11 @@ impl Vault {
         }
     }
 
+    /// When a session ends if it is never used again, as far as memory knows. Counts as no use.
+    pub fn idle_end(&self, key: &HashedSessionKey) -> Option<UnixTime> {
+        self.core.warm.idle_end(key, self.core.idle)
+    }
+
     /// The session, from memory or from the store; `None` when it has ended. Counts as use.
     pub async fn session(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, VaultFault> {
         match self.warm(key) {

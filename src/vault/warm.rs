@@ -120,6 +120,14 @@ impl WarmSessions {
         Seen::Live(warm.live.clone())
     }
 
+    /// When a warm session ends if it is never used again.
+    pub(super) fn idle_end(&self, key: &HashedSessionKey, idle: Duration) -> Option<UnixTime> {
+        match self.shard(key).sessions.get(key) {
+            Some(Slot::Live(warm)) => Some(warm.life.idle_end(idle)),
+            _ => None,
+        }
+    }
+
     /// The use is on its way to the store.
     pub(super) fn note_written(&self, key: &HashedSessionKey, life: Life) {
         if let Some(Slot::Live(warm)) = self.shard(key).sessions.get(key) {

@@ -7,7 +7,9 @@
 mod campus;
 
 mod account;
+mod app_cookies;
 mod auth_age;
+mod badge;
 mod browser;
 mod chooser;
 mod cli;
@@ -16,6 +18,7 @@ mod documents;
 mod first_visit;
 mod flood;
 mod floor_plan;
+mod fragments;
 mod headers;
 mod hints;
 mod kiosk;

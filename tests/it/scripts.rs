@@ -6,8 +6,10 @@ use crate::campus::browser::{Request, Speaks};
 use crate::campus::people;
 use crate::campus::ws::WebSocket;
 use crate::campus::{Campus, LIBRARY, REPOSITORY, SIGN_IN};
-use crate::sign_in_attacks::start_of;
+use crate::sign_in_attacks::{TODAY, start_of};
 use http::Method;
+use lychgate::domain::{Clock, StoppedClock};
+use std::sync::Arc;
 
 const LOANS: &str = "https://library.campus.example/loans";
 const DEPOSIT: &str = "https://repository.campus.example/deposit/new";
@@ -177,7 +179,7 @@ async fn t86_me_says_who_is_here_to_this_sites_own_scripts_alone() {
         let body = answer.json();
         let mut keys: Vec<&String> = body.as_object().unwrap().keys().collect();
         keys.sort();
-        assert_eq!(keys, ["expires", "id", "name", "uri"], "no token, no scope, no other session");
+        assert_eq!(keys, ["expires", "id", "idle_expires", "name", "uri"], "no token, no scope, no other session");
         assert_eq!(body["id"], person.orcid.as_str());
         assert_eq!(body["name"], person.public_name().unwrap());
         assert_eq!(body["uri"], format!("https://orcid.org/{}", person.orcid));
@@ -200,6 +202,40 @@ async fn t86_me_says_who_is_here_to_this_sites_own_scripts_alone() {
     // A session of the library is none of the repository.
     let sister = browser.get(&ME.replace(LIBRARY, REPOSITORY)).by_script_on(REPOSITORY).send().await;
     sister.assert_status(401).assert_lacks(person.orcid.as_str());
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t86_a_page_that_asks_for_ever_who_is_here_keeps_nobody_signed_in() {
+    const HOUR: i64 = 3600;
+    let clock = Arc::new(StoppedClock::at(TODAY));
+    let mut campus = Campus::build().clock(clock.clone()).open().await;
+    let browser = campus.browser();
+    campus.sign_in(&browser, LOANS, &people::ordinary()).await.assert_status(200);
+    let begun = clock.now().0;
+    let idle = 8 * HOUR;
+    for hour in 1..8 {
+        clock.advance(HOUR);
+        if hour == 4 {
+            // Read from the store, it is no use either.
+            campus.restart().await;
+        }
+        let told = browser.get(ME).by_script_on(LIBRARY).send().await.json();
+        let idle_expires = told["idle_expires"].as_i64().unwrap();
+        assert!((begun + idle - 60..=begun + idle).contains(&idle_expires), "{hour}: {}", idle_expires - begun);
+        assert_eq!(told["expires"], begun + 24 * HOUR);
+    }
+    // Use of the site counts.
+    browser.get(LOANS).send().await.assert_status(200);
+    let told = browser.get(ME).by_script_on(LIBRARY).send().await.json();
+    assert_eq!(told["idle_expires"], begun + 15 * HOUR);
+    for _ in 0..8 {
+        clock.advance(HOUR - 1);
+        browser.get(ME).by_script_on(LIBRARY).send().await.assert_status(200);
+    }
+    clock.advance(60);
+    browser.get(ME).by_script_on(LIBRARY).send().await.assert_status(401);
+    browser.get(LOANS).by_script_on(LIBRARY).send().await.assert_status(401);
     campus.close().await;
 }
 

@@ -204,6 +204,64 @@ async fn b8_a_browser_that_keeps_no_session_is_stopped_and_told_after_a_few_roun
     campus.close().await;
 }
 
+/// Opens the page again and again, after whatever `between` does to the browser, until something other than the page comes.
+async fn circling(browser: &Browser, url: &str, between: impl Fn()) -> Answer {
+    for _ in 0..8 {
+        between();
+        let page = browser.open(url).await;
+        if page.status != 200 {
+            return page;
+        }
+    }
+    panic!("nobody stops the loop");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b8_whoever_goes_round_in_circles_is_told_the_likely_cause() {
+    let clock = Arc::new(StoppedClock::at(TODAY));
+    let campus = Campus::build().clock(clock.clone()).open().await;
+    let host = REPOSITORY.parse().unwrap();
+    let put = |browser: &Browser, value: &str, more: &str| {
+        let line = format!("__Host-Http-lychgate={value}; Path=/; Secure; HttpOnly{more}");
+        browser.jar().take(&host, &line, browser.network().now());
+    };
+    let cases: [(&str, &str, u16); 3] = [
+        ("", "Your browser did not return our cookie", 400),
+        ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "Something changes our cookie", 400),
+        ("ended", "Your sign-in was not kept", 500),
+    ];
+    for (value, says, status) in cases {
+        let browser = member(&campus).await;
+        // A session that was begun here, and is no more.
+        browser.open(BROWSE).await.assert_status(200);
+        let ended = session(&browser, REPOSITORY).unwrap();
+        put(&browser, "", "; Max-Age=0");
+        let ticket = ticket_to(&browser, BROWSE).await;
+        put(&browser, &ended, "");
+        browser.open(ticket.as_str()).await.assert_status(200);
+        assert_ne!(session(&browser, REPOSITORY).as_ref(), Some(&ended));
+        // What came before was long ago.
+        clock.advance(120);
+        let value = if value == "ended" { ended.as_str() } else { value };
+        let told = circling(&browser, BROWSE, || match value {
+            "" => put(&browser, "", "; Max-Age=0"),
+            value => put(&browser, value, ""),
+        })
+        .await;
+        told.assert_status(status).assert_says(says);
+        assert!(told.page().text.contains("Incident"), "{}", told.story());
+    }
+    // The gate's clock goes back after each arrival, further than clocks of honest nodes differ.
+    let browser = member(&campus).await;
+    let told = circling(&browser, BROWSE, || {
+        put(&browser, "", "; Max-Age=0");
+        clock.advance(-120);
+    })
+    .await;
+    told.assert_status(500).assert_says("The clock of the gate is wrong");
+    campus.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b3_no_background_request_ever_gets_a_ticket() {
     let campus = Campus::open().await;

@@ -201,14 +201,21 @@ async fn t47_a_callback_that_broke_off_is_a_redirect_too() {
 #[tokio::test]
 async fn t65_somebody_elses_session_ends_before_a_new_one_begins() {
     let campus = Campus::open().await;
-    let mut browser = campus.browser();
+    // Begun by somebody who then let another one sit down.
+    let (mut browser, under_way) = under_way(&campus).await;
     browser.sign_in(WIKI, JOSIAH).await;
     let old = browser.jars.clone();
     let refused = browser.open("https://wiki.example:8443/nobody").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     let at_provider = browser.open(&refused.link("/sign-in?")).await;
     assert!(at_provider.url.starts_with(&campus.provider.issuer), "{}", at_provider.url);
-    let back = browser.agreed(&at_provider, SOFIA, "/authenticate");
+    // Where `/authenticate` is what is usually asked, too: `prompt` goes with `openid` alone.
+    assert!(
+        at_provider.url.contains("prompt=login") && at_provider.url.contains("scope=openid"),
+        "{}",
+        at_provider.url
+    );
+    let back = browser.agreed(&under_way, SOFIA, "/authenticate");
     browser.open(&back).await;
     assert_ne!(browser.jars["signin.example"][cookie_name()], old["signin.example"][cookie_name()], "T64");
     let mut replay = campus.browser();
@@ -307,6 +314,34 @@ async fn b8_whoever_loses_the_session_is_stopped_and_told() {
     };
     assert_eq!(stopped.status, StatusCode::BAD_REQUEST);
     assert!(browser.open(&stopped.link(WIKI)).await.body.contains(SOFIA), "its link starts over");
+}
+
+#[tokio::test]
+async fn b8_what_a_browser_brings_along_tells_why_it_goes_round() {
+    let campus = Campus::open().await;
+    let mut browser = campus.browser();
+    browser.sign_in(WIKI, SOFIA).await;
+    let held = browser.jars["wiki.example"][cookie_name()].clone();
+    let name = cookie_name();
+    let live = {
+        let request = browser.request(Method::GET, WIKI);
+        campus.gate.visitor(&request).await.unwrap().expect("somebody is signed in")
+    };
+    for (cookies, live, is_ahead, cause) in [
+        (format!("{name}={held}"), Some(&*live), false, Notice::NeverEnough),
+        (format!("{name}={held}"), None, false, Notice::SessionUnknown),
+        (format!("{name}={held}"), None, true, Notice::ClockMoved),
+        (format!("{name}={held}; {name}={held}"), None, false, Notice::CookiesDisturbed),
+        (format!("{name}=A{}", &held[1..]), None, false, Notice::CookiesDisturbed),
+        (format!("{name}="), None, false, Notice::CookiesDisturbed),
+        ("other=1".to_owned(), None, false, Notice::CookiesMissing),
+    ] {
+        let mut request = browser.request(Method::GET, WIKI);
+        request.headers.insert("cookie", HeaderValue::from_str(&cookies).unwrap());
+        let found = campus.gate.why_in_circles(&request, live, is_ahead);
+        // One in sixty-four invented first letters is the right one.
+        assert!(found == cause || held.starts_with('A'), "{cookies}: {found:?}");
+    }
 }
 
 #[tokio::test]
