@@ -93,7 +93,12 @@ impl Gate {
         let parts = Parts { settings, clock, chance, vault: &vault, background: background.handle(), public_port };
         let providers = Arc::new(providers::build(settings, public_port, &parts.clock)?);
         let shared = parts.assemble(&examined, &providers)?;
-        let reloader = Arc::new(reload::Reloader::new(settings, examined.certificates.clone(), shared.metrics.clone()));
+        let reloader = Arc::new(reload::Reloader::new(
+            settings,
+            examined.certificates.clone(),
+            shared.policies.clone(),
+            shared.metrics.clone(),
+        ));
         let Sockets { gate, rest: sockets } = sockets;
         let listening = listen::open(gate, &shared, &listen_settings(settings, &examined.certificates)?)
             .map_err(|fault| StartFault::Listener { what: "gate.listen", fault })?;
@@ -107,9 +112,9 @@ impl Gate {
         &self.addresses
     }
 
-    /// Reads certificates again from disk; a broken set keeps the old one and is reported in the log.
+    /// Reads certificates and policies again from disk; a broken set keeps the old one and is reported in the log.
     pub fn reload(&self) {
-        self.reloader.certificates();
+        self.reloader.everything();
     }
 
     /// Stops accepting, drains, flushes and frees everything. Blocks.

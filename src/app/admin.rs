@@ -2,6 +2,7 @@
 //! a running gate; it shares no listener with anything else.
 
 use super::reload::Reloader;
+use crate::domain::Problem;
 use crate::small_http::{self, Answerer};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -93,11 +94,15 @@ fn answer(request: &Request<Incoming>, status: &Value, reloader: &Reloader) -> R
     let (code, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/status") => (StatusCode::OK, status.clone()),
         (&Method::POST, "/reload") => {
-            reloader.certificates();
-            (
-                StatusCode::OK,
-                json!({ "reloaded": "certificates", "look": "at the log and lychgate_reload_failures_total" }),
-            )
+            let outcome = reloader.everything();
+            let told = |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let refused = outcome.certificates.len() + outcome.policies.len() > 0;
+            let code = if refused { StatusCode::CONFLICT } else { StatusCode::OK };
+            let refused = json!({
+                "certificates": told(&outcome.certificates),
+                "policies": told(&outcome.policies),
+            });
+            (code, json!({ "reloaded": code == StatusCode::OK, "refused": refused }))
         }
         _ => (StatusCode::NOT_FOUND, json!({ "error": "unknown", "known": ["GET /status", "POST /reload"] })),
     };

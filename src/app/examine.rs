@@ -16,19 +16,30 @@ pub struct Examined {
     pub warnings: Vec<Problem>,
 }
 
+/// Policies as they lie on disk now, if they could be put in force beside these certificates; everything that is wrong
+/// or odd about them. The one reading of `check`, of a start and of a reload.
+pub(super) fn policies(
+    settings: &Settings,
+    certificates: Option<&CertificateStore>,
+) -> (Option<PolicySet>, Vec<Problem>) {
+    let (policies, mut problems) = policy::load(&settings.policies.directory, &policy_context(settings));
+    if let Some(policies) = &policies {
+        problems.extend(policy::run_cases(policies));
+        if let Some(certificates) = certificates {
+            problems.extend(uncovered(settings, policies, certificates));
+        }
+    }
+    let broken = problems.iter().any(Problem::is_error);
+    (policies.filter(|_| !broken), problems)
+}
+
 /// Reads everything the settings point at; all complaints at once.
 pub fn examine(settings: &Settings) -> Result<Examined, StartFault> {
     let mut problems = Vec::new();
     let certificates =
         CertificateStore::load(&certificate_files(settings)).map_err(|found| problems.extend(found)).ok();
-    let (policies, found) = policy::load(&settings.policies.directory, &policy_context(settings));
+    let (policies, found) = policies(settings, certificates.as_deref());
     problems.extend(found);
-    if let Some(policies) = &policies {
-        problems.extend(policy::run_cases(policies));
-        if let Some(certificates) = &certificates {
-            problems.extend(uncovered(settings, policies, certificates));
-        }
-    }
     match (certificates, policies) {
         (Some(certificates), Some(policies)) if !problems.iter().any(Problem::is_error) => {
             Ok(Examined { certificates, policies: Arc::new(policies), warnings: problems })

@@ -28,6 +28,7 @@ mod outage;
 mod parallel;
 mod parser_corpus;
 mod providers;
+mod reload;
 mod return_targets;
 mod revoked;
 mod scripts;
