@@ -20,12 +20,12 @@ use crate::ops;
 use crate::pages::{Organisation, Pages, PagesSettings};
 use crate::policy::PolicySet;
 use crate::proxy::listen::{self, ListenSettings};
-use crate::proxy::{Authorities, DoorLimits, Resolver, Shared, redirect};
+use crate::proxy::{Authorities, DoorLimits, REPLAYS_AT_ONCE, Resolver, Shared, redirect};
 use crate::session::Sessions;
 use crate::signin::{SignIn, SignInParts, SignInSettings};
 use crate::tls::{self, CertificateStore};
 use crate::tokens::{self, Providers};
-use crate::vault::{Vault, VaultSettings};
+use crate::vault::{Spool, SpoolLimits, Vault, VaultSettings};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -77,6 +77,9 @@ pub const WARM_SESSIONS: u64 = 224_000;
 /// Threads of the background runtime: it waits on disks and on ORCID, it does not compute.
 const BACKGROUND_THREADS: usize = 2;
 
+/// A kept form whose time is over is refused at once, and gone from the disk this much later.
+const SWEEP_FORMS: std::time::Duration = std::time::Duration::from_secs(5);
+
 impl Gate {
     /// Builds and opens a gate; every listener accepts when it returns. Blocks (it opens the store):
     /// call it outside of any runtime.
@@ -88,9 +91,18 @@ impl Gate {
         let public_port = settings.gate.public_port.unwrap_or(sockets.gate.address.port());
         let Surroundings { clock, chance } = surroundings;
         let vault = open_vault(settings, &clock, &chance)?;
+        let forms = vault.spool(spool_limits(settings))?;
         let background = runtime()?;
         let (stop, stopped) = watch::channel(false);
-        let parts = Parts { settings, clock, chance, vault: &vault, background: background.handle(), public_port };
+        let parts = Parts {
+            settings,
+            clock,
+            chance,
+            vault: &vault,
+            forms: &forms,
+            background: background.handle(),
+            public_port,
+        };
         let providers = Arc::new(providers::build(settings, public_port, &parts.clock)?);
         let shared = parts.assemble(&examined, &providers)?;
         let reloader = Arc::new(reload::Reloader::new(
@@ -180,6 +192,11 @@ fn open_vault(settings: &Settings, clock: &Arc<dyn Clock>, chance: &Arc<dyn Chan
     Ok(Vault::open(vault_settings, clock.clone(), chance.clone())?)
 }
 
+fn spool_limits(settings: &Settings) -> SpoolLimits {
+    let config::FormSettings { body, per_browser, per_address, total, lifetime } = settings.forms;
+    SpoolLimits { body, per_browser, per_address, total, lifetime }
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime, StartFault> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(BACKGROUND_THREADS)
@@ -213,6 +230,7 @@ struct Parts<'a> {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     vault: &'a Arc<Vault>,
+    forms: &'a Arc<Spool>,
     background: &'a tokio::runtime::Handle,
     public_port: u16,
 }
@@ -236,6 +254,7 @@ impl Parts<'_> {
                 default_client: settings.default_client.clone(),
             },
             vault: self.vault.clone(),
+            spool: self.forms.clone(),
             sessions: sessions.clone(),
             providers: providers.clone(),
             policies: policies.clone(),
@@ -247,11 +266,13 @@ impl Parts<'_> {
         });
         Ok(Arc::new(Shared {
             policies,
+            forms: self.forms.clone(),
             sessions,
             sign_in,
             pages,
             assertions,
             metrics,
+            replays: Arc::new(tokio::sync::Semaphore::new(REPLAYS_AT_ONCE)),
             background: self.background.clone(),
             clock: self.clock.clone(),
             chance: self.chance.clone(),
@@ -337,6 +358,7 @@ impl Gate {
         });
         self.background.spawn(sockets.admin.run(status, self.reloader.clone(), stopped.clone()));
         self.background.spawn(self.reloader.clone().watch(stopped.clone()));
+        self.background.spawn(sweep_forms(shared.forms.clone(), stopped.clone()));
         self.background.spawn(signing::rotate(
             self.vault.clone(),
             shared.assertions.clone(),
@@ -368,5 +390,19 @@ impl Gate {
                 plan: tokens::WatchPlan { every, rate },
             }));
         }
+    }
+}
+
+/// Throws kept forms away whose time is over.
+async fn sweep_forms(forms: Arc<Spool>, mut stopped: watch::Receiver<bool>) {
+    let mut often = tokio::time::interval(SWEEP_FORMS);
+    loop {
+        tokio::select! {
+            _ = often.tick() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        let forms = forms.clone();
+        // A panic there is no reason to stop here.
+        let _ = tokio::task::spawn_blocking(move || forms.sweep()).await;
     }
 }

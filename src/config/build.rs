@@ -35,6 +35,7 @@ fn settings(take: &Take<'_>, credentials: Option<&Path>) -> Option<Settings> {
     let vault = vault(take);
     let sessions = sessions(take);
     let watch = watch(take);
+    let forms = forms(take);
     let policies = policies(take);
     let pages = pages(take);
     let organisation = organisation(take, gate.as_ref());
@@ -51,6 +52,7 @@ fn settings(take: &Take<'_>, credentials: Option<&Path>) -> Option<Settings> {
         vault: vault?,
         sessions: sessions?,
         watch: watch?,
+        forms: forms?,
         policies: policies?,
         pages,
         organisation: organisation?,
@@ -215,6 +217,25 @@ fn watch(take: &Take<'_>) -> Option<WatchSettings> {
         take.complain("watch.every", problem.expected("at least 1 min, or \"0s\" for never"));
     }
     Some(WatchSettings { every, rate: rate? })
+}
+
+/// A form that is sent on is in memory for that moment, so that its size has a bound of its own.
+fn forms(take: &Take<'_>) -> Option<FormSettings> {
+    let body = take.size("forms.body", 64 << 10, 64 << 20);
+    let per_browser = take.count("forms.per_browser");
+    let per_address = take.size("forms.per_address", 64 << 10, 1 << 40);
+    let total = take.size("forms.total", 64 << 10, 1 << 40);
+    let lifetime = take.duration("forms.lifetime", MINUTE, HOUR);
+    let (body, per_address, total) = (body?, per_address?, total?);
+    if body > per_address {
+        let problem = Problem::error("one form may not be larger than all forms from one address");
+        take.complain("forms.body", problem.expected("at most forms.per_address"));
+    }
+    if per_address > total {
+        let problem = Problem::error("the forms from one address may not take more room than there is altogether");
+        take.complain("forms.per_address", problem.expected("at most forms.total"));
+    }
+    Some(FormSettings { body, per_browser: per_browser?, per_address, total, lifetime: lifetime? })
 }
 
 fn policies(take: &Take<'_>) -> Option<PolicySettings> {

@@ -13,9 +13,9 @@ mod take;
 pub use keys::{CERTIFICATE, KEYS, Key, Kind};
 pub use load::{load, load_broken};
 pub use settings::{
-    AdminSettings, AssertionSettings, CertificateFiles, ClientAuthentication, ClientSettings, Effective, GateSettings,
-    LogFormat, LogLevel, LogSettings, OpsSettings, OrganisationSettings, PageSettings, PolicySettings, SessionSettings,
-    Settings, SigningAlgorithm, StateSettings, TlsSettings, TlsVersion, VaultKeySettings,
+    AdminSettings, AssertionSettings, CertificateFiles, ClientAuthentication, ClientSettings, Effective, FormSettings,
+    GateSettings, LogFormat, LogLevel, LogSettings, OpsSettings, OrganisationSettings, PageSettings, PolicySettings,
+    SessionSettings, Settings, SigningAlgorithm, StateSettings, TlsSettings, TlsVersion, VaultKeySettings,
 };
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub struct Settings {
     pub vault: VaultKeySettings,
     pub sessions: SessionSettings,
     pub watch: WatchSettings,
+    pub forms: FormSettings,
     pub policies: PolicySettings,
     pub pages: PageSettings,
     pub organisation: OrganisationSettings,
@@ -126,6 +127,19 @@ pub struct WatchSettings {
     pub every: Duration,
     /// Questions a second, for each client.
     pub rate: u32,
+}
+
+/// How much of what people posted is kept over a sign-in, and for how long.
+#[derive(Clone, Debug)]
+pub struct FormSettings {
+    /// Bytes of one form, files included.
+    pub body: u64,
+    pub per_browser: usize,
+    /// Bytes from one address.
+    pub per_address: u64,
+    /// Bytes altogether.
+    pub total: u64,
+    pub lifetime: Duration,
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Two sample legacy apps on loopback. Neither knows ORCID: the wiki reads `Remote-User`, as an old
 //! program behind a campus web server does; the repository verifies the signed assertion.
 
+use super::deposit;
 use super::verify::{Claims, Verifier};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
@@ -221,8 +222,11 @@ async fn repository_answer(
     };
     let who = claims.name.clone().map_or_else(|| claims.sub.clone(), |name| format!("{name} ({})", claims.sub));
     if request.method() == Method::POST && path == "/deposit" {
-        if let Some(title) = form_field(request, "title").await {
-            remember(&entries, who, title);
+        let content_type = text_of(request.headers(), "content-type").unwrap_or_default();
+        if let Ok(body) = Limited::new(request.into_body(), deposit::LIMIT).collect().await
+            && let Some(entry) = deposit::entry(&content_type, &body.to_bytes())
+        {
+            remember(&entries, who, entry);
         }
         return see_other("/deposit");
     }
@@ -231,7 +235,8 @@ async fn repository_answer(
 
 fn repository_page(path: &str, who: &str, claims: &Claims, entries: &Entries) -> Response<Full<Bytes>> {
     let form = if path == "/deposit" {
-        "<form method=\"post\" action=\"/deposit\"><label>Title of the work<input name=\"title\" required></label><p><button>Deposit</button></p></form>"
+        "<form method=\"post\" action=\"/deposit\" enctype=\"multipart/form-data\"><label>Title of the work<input name=\"title\" required></label>\
+         <label>File, if you like<input name=\"file\" type=\"file\"></label><p><button>Deposit</button></p></form>"
     } else {
         "<p><a href=\"/deposit\">Deposit a work</a></p>"
     };

@@ -4,6 +4,7 @@
 
 mod apps;
 pub mod authority;
+mod deposit;
 mod verify;
 
 use crate::app::{Gate, StartFault, Surroundings};

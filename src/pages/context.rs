@@ -64,6 +64,7 @@ impl House {
             | Page::Confirm(_)
             | Page::Refused { .. } => Allowance::Provider,
             Page::Notice { notice: Notice::CallbackIncomplete, .. } | Page::Onward(_) => Allowance::Script,
+            Page::Kept(_) => Allowance::App,
             Page::Connected { .. }
             | Page::Disconnect(_)
             | Page::Disconnected(_)
@@ -107,6 +108,7 @@ impl House {
             Page::Disconnect(page) => page.draw(self),
             Page::Disconnected(page) => page.draw(self),
             Page::Onward(page) => page.draw(self),
+            Page::Kept(page) => page.draw(self),
             Page::Refused { .. } => self.refused(page),
             Page::Notice { notice, incident, next, site } => {
                 let key = format!("notice.{}", notice.code());

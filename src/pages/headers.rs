@@ -22,6 +22,8 @@ pub(super) enum Allowance {
     Provider,
     /// The callback helper, a script file of ours.
     Script,
+    /// A form that an app answers, wherever its answer leads.
+    App,
 }
 
 /// The content security policies of one house, built once.
@@ -30,6 +32,7 @@ pub(super) struct Policies {
     nothing: HeaderValue,
     provider: HeaderValue,
     script: HeaderValue,
+    app: HeaderValue,
     provider_origins: Vec<String>,
 }
 
@@ -40,6 +43,7 @@ impl Policies {
             nothing: policy(&[], false),
             provider: policy(provider_origins, false),
             script: policy(&[], true),
+            app: policy(&["https:".to_owned()], false),
             provider_origins: provider_origins.to_vec(),
         }
     }
@@ -50,6 +54,7 @@ impl Policies {
         match (allowance, origin) {
             (Allowance::Nothing, _) => self.nothing.clone(),
             (Allowance::Script, _) => self.script.clone(),
+            (Allowance::App, _) => self.app.clone(),
             (Allowance::Provider, None) => self.provider.clone(),
             (Allowance::Provider, Some(origin)) => {
                 let mut origins = self.provider_origins.clone();

@@ -15,6 +15,7 @@ mod context;
 mod disconnect;
 mod folder;
 mod headers;
+mod kept;
 mod notice;
 mod onward;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use choose::{Choice, ChoosePage};
 pub use confirm::ConfirmPage;
 pub use disconnect::{DisconnectPage, DisconnectedPage, Farewell};
 pub use headers::{insufficient_scope_json, json, redirect, unauthorized_json};
+pub use kept::KeptPage;
 pub use notice::Notice;
 pub use onward::OnwardPage;
 pub use page::{

@@ -75,8 +75,16 @@ notices! {
     SessionEnded = UNAUTHORIZED, "session_ended";
     /// A kept form belongs to another researcher (J4: replayed only for the same iD).
     OtherResearcher = FORBIDDEN, "other_researcher";
-    /// What was posted could not be kept over the sign-in (J4).
-    FormNotKept = PAYLOAD_TOO_LARGE, "form_not_kept";
+    /// What was posted is not kept over the sign-in: not by this site, or not for this sender (J4, T92).
+    FormNotKept = FORBIDDEN, "form_not_kept";
+    /// What was posted is larger than what is kept (J4).
+    FormTooLarge = PAYLOAD_TOO_LARGE, "form_too_large";
+    /// There is no room for what was posted (J4).
+    FormsFull = SERVICE_UNAVAILABLE, "no_room_for_form";
+    /// A kept form that is not there: sent, thrown away, too old, or another browser's (T92).
+    FormGone = GONE, "form_gone";
+    /// As the sender wished.
+    FormThrownAway = OK, "thrown_away";
     /// Signed in, but the address to go back to was too long to keep; not an error.
     ReturnTargetLost = OK, "return_target_lost";
     StoreUnavailable = SERVICE_UNAVAILABLE, "store_unavailable";

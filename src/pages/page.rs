@@ -8,6 +8,7 @@ use super::broken::BrokenPage;
 use super::choose::ChoosePage;
 use super::confirm::ConfirmPage;
 use super::disconnect::{DisconnectPage, DisconnectedPage};
+use super::kept::KeptPage;
 use super::onward::OnwardPage;
 use crate::domain::{Environment, Identity, IncidentId, Scope, ScopeSet};
 
@@ -57,6 +58,8 @@ pub enum Page {
         first_time: bool,
         provider: ProviderView,
     },
+    /// A form was kept over the sign-in: may it be sent now?
+    Kept(KeptPage),
     /// "Deny access" was chosen at ORCID: asks to reconsider.
     Denied {
         site: Option<SiteView>,
@@ -131,7 +134,9 @@ impl Page {
             Page::Confirm(page) => Some(&page.provider),
             Page::Disconnect(page) => Some(&page.provider),
             Page::Disconnected(page) => Some(&page.provider),
-            Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } | Page::Onward(_) => None,
+            Page::SignOutAsk { .. } | Page::Refused { .. } | Page::Notice { .. } | Page::Onward(_) | Page::Kept(_) => {
+                None
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use super::broken::BrokenPage;
 use super::choose::ChoosePage;
 use super::confirm::ConfirmPage;
 use super::disconnect::{DisconnectPage, DisconnectedPage};
+use super::kept::KeptPage;
 use super::onward::OnwardPage;
 use super::page::*;
 use super::{Notice, scope_lines};
@@ -39,7 +40,8 @@ pub fn fair() -> Vec<Sample> {
     let broken = named(BrokenPage::samples(), Page::Broken);
     let done = named(DisconnectedPage::samples(), Page::Disconnected);
     let onward = named(OnwardPage::samples(), Page::Onward);
-    let own = [account, choosing, broken, confirm, ask, done, onward];
+    let kept = named(KeptPage::samples(), Page::Kept);
+    let own = [account, choosing, broken, confirm, ask, done, onward, kept];
     let groups = [signing_in(), portals(), after_orcid(), signing_out(), refusals()].into_iter().chain(own);
     let mut samples: Vec<Sample> =
         groups.flatten().map(|(name, page)| Sample { name: name.to_owned(), page, hostile: false }).collect();
@@ -255,6 +257,7 @@ pub fn hostile() -> Vec<Sample> {
                 (*site, *lines, *retry, *leave) =
                     (Some(place.clone()), needs.clone(), text.clone(), Some(format!("/x?{MARKUP}")));
             }
+            Page::Kept(page) => page.made_hostile(&stranger),
             Page::SignOutAsk { person, site, token, .. } => {
                 (*person, *site, *token) = (Some(who.clone()), Some(place.clone()), MARKUP.to_owned());
             }

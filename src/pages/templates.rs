@@ -23,6 +23,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("confirm.html", include_str!("templates/confirm.html")),
     ("disconnect.html", include_str!("templates/disconnect.html")),
     ("disconnected.html", include_str!("templates/disconnected.html")),
+    ("kept.html", include_str!("templates/kept.html")),
     ("refused.html", include_str!("templates/refused.html")),
     ("notice.html", include_str!("templates/notice.html")),
     ("onward.html", include_str!("templates/onward.html")),

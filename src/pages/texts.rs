@@ -19,6 +19,7 @@ const ENGLISH: &[&str] = &[
     include_str!("en/choose.toml"),
     include_str!("en/broken.toml"),
     include_str!("en/confirm.toml"),
+    include_str!("en/kept.toml"),
     include_str!("en/notices.toml"),
     include_str!("en/onward.toml"),
     include_str!("en/other.toml"),

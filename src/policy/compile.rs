@@ -97,6 +97,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
     let cors_origins = cors_origins(table);
     let (about, contact) = (text("about"), text("contact"));
     let hint_key = hint_key(table, around.reader);
+    let keep_forms = flag("keep_forms", true);
     let (private_cache, hsts, websocket) = (flag("private_cache", true), flag("hsts", true), flag("websocket", true));
     let confirm = flag("confirm", false);
     let fragments = flag("fragments", false);
@@ -115,6 +116,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
         switches,
         limits,
         host_header,
+        keep_forms,
         private_cache,
         hsts,
         websocket,

@@ -32,6 +32,8 @@ pub struct Site {
     pub switches: PathSwitches,
     pub limits: SiteLimits,
     pub host_header: HostHeader,
+    /// A form posted just when a sign-in is needed is kept until afterwards.
+    pub keep_forms: bool,
     /// App answers on `signed-in` and `optional` rules are made `private`.
     pub private_cache: bool,
     pub hsts: bool,

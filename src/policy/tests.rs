@@ -199,6 +199,7 @@ path_parameters = "ignore"
 encoded_slash = "keep"
 case_insensitive = true
 websocket = false
+keep_forms = false
 private_cache = false
 hsts = false
 authorization = "pass"
@@ -225,7 +226,7 @@ access = "signed-in"
     assert_eq!(site.host_header, HostHeader::Name("inner.example:8080".into()));
     let switches = PathSwitches { ignore_parameters: true, keep_encoded_slash: true, case_insensitive: true };
     assert_eq!(site.switches, switches);
-    assert!(!site.websocket && !site.private_cache && !site.hsts);
+    assert!(!site.websocket && !site.private_cache && !site.hsts && !site.keep_forms);
     assert_eq!(site.authorization, AuthorizationHeader::Pass);
     assert_eq!(site.cors_origins, ["https://portal.example"]);
     assert_eq!((site.limits.first_byte, site.limits.body), (None, Some(1 << 20)));
@@ -242,7 +243,9 @@ access = "signed-in"
     let (set, _) = load_files(&[("all.toml".into(), defaults)], &context());
     let site = &set.unwrap().sites()[0].clone();
     assert_eq!((site.title.as_str(), site.client().as_str(), site.sign_in), ("all", "main", SignInStyle::Page));
-    assert!(site.websocket && site.private_cache && site.hsts && site.host_header == HostHeader::Pass);
+    assert!(
+        site.websocket && site.private_cache && site.hsts && site.keep_forms && site.host_header == HostHeader::Pass
+    );
     assert_eq!((site.limits, site.authorization), (SiteLimits::default(), AuthorizationHeader::Strip));
 }
 

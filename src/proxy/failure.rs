@@ -19,12 +19,16 @@ impl Failure {
 
     /// Whether the sysadmin has to act, as opposed to the visitor.
     pub(super) fn is_ours(&self) -> bool {
-        !matches!(self.kind, "visitor-gone" | "bad-request" | "body-too-large")
+        !matches!(self.kind, "visitor-gone" | "bad-request" | "body-too-large" | "form-gone")
     }
 }
 
-/// `too_large` is set when our own body filter stopped the request.
-pub(super) fn classify(error: &Error, too_large: bool) -> Failure {
+/// `too_large` is set when our own body filter stopped the request, `form_gone` when the kept form it confirms was
+/// taken by another one.
+pub(super) fn classify(error: &Error, too_large: bool, form_gone: bool) -> Failure {
+    if form_gone {
+        return Failure::new(Notice::FormGone, "form-gone");
+    }
     if too_large {
         return Failure::new(Notice::BodyTooLarge, "body-too-large");
     }
@@ -73,8 +77,9 @@ mod tests {
             (down(ErrorType::InvalidHTTPHeader), "bad-request"),
             (*Error::new_in(ErrorType::InternalError), "internal"),
         ] {
-            assert_eq!(classify(&error, false).kind, kind, "{error:?}");
+            assert_eq!(classify(&error, false, false).kind, kind, "{error:?}");
         }
-        assert_eq!(classify(&up(ErrorType::ReadError), true).kind, "body-too-large");
+        assert_eq!(classify(&up(ErrorType::ReadError), true, false).kind, "body-too-large");
+        assert_eq!(classify(&down(ErrorType::HTTPStatus(410)), false, true).kind, "form-gone");
     }
 }

@@ -6,7 +6,7 @@ use super::connection::{Connection, GateStream};
 use super::door::{Door, DoorLimits, OpenRequests};
 use super::shared::Shared;
 use super::sweep;
-use crate::domain::{Host, Language};
+use crate::domain::{Host, Language, counted_as};
 use crate::pages::Notice;
 use crate::tls::CertificateStore;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use pingora::server::configuration::ServerConf;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -356,7 +356,7 @@ impl Counts {
     }
 
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = network_of(address);
+        let address = counted_as(address);
         if self.all.fetch_add(1, Ordering::AcqRel) >= self.most {
             self.all.fetch_sub(1, Ordering::AcqRel);
             return None;
@@ -382,14 +382,6 @@ impl Drop for Place {
                 each.remove(&self.address);
             }
         }
-    }
-}
-
-/// One IPv6 visitor usually holds a whole /64.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) >> 64 << 64)),
     }
 }
 
@@ -420,6 +412,5 @@ mod tests {
         assert!(counts.enter("192.0.2.9".parse().unwrap()).is_none());
         drop(first);
         assert!(counts.enter("2001:db8::ffff".parse().unwrap()).is_some());
-        assert_eq!(network_of(b), network_of("2001:db8::ffff".parse().unwrap()));
     }
 }

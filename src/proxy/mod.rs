@@ -9,11 +9,13 @@ mod door;
 mod failure;
 pub mod headers;
 pub mod introduction;
+mod keep;
 pub mod listen;
 mod own;
 mod passage;
 mod receive;
 pub mod redirect;
+mod replay;
 mod respond;
 mod shared;
 mod sweep;
@@ -21,6 +23,7 @@ mod upstream;
 mod visit;
 
 pub use door::DoorLimits;
+pub use replay::AT_ONCE as REPLAYS_AT_ONCE;
 pub use shared::Shared;
 pub use upstream::{Authorities, Resolver};
 
@@ -109,12 +112,16 @@ impl ProxyHttp for Gate {
         passage.attempts += 1;
         // A retry sends the kept body once more.
         passage.body_seen = 0;
-        upstream::peer(admission, attempt, streams, &self.shared.resolver, &self.shared.authorities).await.map_err(
-            |fault| {
-                tracing::error!(site.name = %admission.site().name, %fault, "the app cannot be contacted");
-                Error::explain(ErrorType::ConnectError, fault.to_string()).into_up()
-            },
-        )
+        let shared = &self.shared;
+        let peer = upstream::peer(admission, attempt, streams, &shared.resolver, &shared.authorities).await;
+        let mut peer = peer.map_err(|fault| {
+            tracing::error!(site.name = %admission.site().name, %fault, "the app cannot be contacted");
+            Error::explain(ErrorType::ConnectError, fault.to_string()).into_up()
+        })?;
+        if let Some(replay) = &passage.replay {
+            replay.over_a_fresh_connection(shared, &mut peer);
+        }
+        Ok(peer)
     }
 
     async fn upstream_request_filter(
@@ -137,6 +144,9 @@ impl ProxyHttp for Gate {
             self.shared.metrics.identity_claims.inc_by(claimed as u64);
             tracing::debug!(claimed, "a client sent identity fields of its own; they were dropped");
         }
+        if let Some(replay) = &mut passage.replay {
+            replay.spend(&self.shared, request)?;
+        }
         Ok(())
     }
 
@@ -147,6 +157,9 @@ impl ProxyHttp for Gate {
         end: bool,
         passage: &mut Passage,
     ) -> pingora::Result<()> {
+        if let Some(replay) = &passage.replay {
+            replay.put(body);
+        }
         // The engine would write an empty last piece (HTTP/2 ends bodies so) as the last chunk, and then the
         // last chunk again: five bytes too many, which the app takes for the start of the next request.
         if end && body.as_ref().is_some_and(Bytes::is_empty) {
@@ -178,6 +191,9 @@ impl ProxyHttp for Gate {
             let binder = self.shared.sessions.app_cookies();
             headers::bind_cookies(answer, which, binding, &passage.target, binder)?;
         }
+        if let Some(replay) = passage.replay.as_mut().filter(|_| !answer.status.is_informational()) {
+            answer.append_header(http::header::SET_COOKIE, replay.finish())?;
+        }
         Ok(())
     }
 
@@ -198,7 +214,8 @@ impl ProxyHttp for Gate {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passage: &mut Passage) -> FailToProxy {
-        let failure = failure::classify(error, passage.body_too_large);
+        let gone = passage.replay.as_ref().is_some_and(|replay| replay.is_gone());
+        let failure = failure::classify(error, passage.body_too_large, gone);
         self.shared.metrics.failures.with_label_values(&[failure.kind]).inc();
         passage.outcome = failure.kind;
         let incident = self.shared.incident();

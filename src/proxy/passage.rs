@@ -2,6 +2,7 @@
 //! engine makes one per request and drops it at the end, however the request ended.
 
 use super::door::Listed;
+use super::replay::Replay;
 use super::visit::Visit;
 use crate::domain::{IncidentId, SiteName};
 use crate::policy::{Admission, PolicySet};
@@ -34,6 +35,8 @@ pub struct Passage {
     /// Interim answers (1xx) of the app so far.
     pub interim: usize,
     pub body_too_large: bool,
+    /// A kept form that is sent on with this request.
+    pub replay: Option<Box<Replay>>,
     /// Dropped with the passage: the request leaves the list of open ones.
     pub listed: Option<Listed>,
 }
@@ -56,6 +59,7 @@ impl Passage {
             attempts: 0,
             interim: 0,
             body_too_large: false,
+            replay: None,
             listed: None,
         }
     }

@@ -2,17 +2,19 @@
 //! says. Every request passes here; the engine's phases in `mod` only carry out what comes back.
 
 use super::door::Standing;
+use super::keep::{self, Held};
 use super::passage::Passage;
+use super::replay;
 use super::visit::{self, Unreadable, Visit};
 use super::{Gate, cors, own, respond};
 use crate::pages::Notice;
 use crate::policy::{Access, Admission, CanonicalPath, Decision, Facts, PolicySet, Site, SiteKind, decide};
 use crate::session::app_cookies::Binding;
 use crate::session::{Door, Found};
-use crate::signin::is_navigation;
+use crate::signin::{is_navigation, is_posted_form};
 use crate::vault::LiveSession;
 use bytes::Bytes;
-use http::Response;
+use http::{Method, Response};
 use pingora::proxy::Session;
 use std::sync::Arc;
 
@@ -22,6 +24,14 @@ pub(super) enum Next {
     Onward,
     /// A page, a redirect or a refusal of ours.
     Answer(Response<Bytes>),
+}
+
+/// What the policy says, before what it takes to follow it.
+enum Decided {
+    Onward(Option<Arc<LiveSession>>),
+    Answer(Response<Bytes>),
+    /// A form that needs a sign-in first.
+    Held(Box<Held>),
 }
 
 /// Who is behind a request, after the cookie was looked up.
@@ -93,7 +103,24 @@ impl Gate {
             passage.outcome = "portal";
             return Ok(self.portal(session, passage, visit, &site, &path, visitor));
         }
-        self.decide(session, passage, visit, policies, site, path, visitor)
+        let small = match visit.method {
+            Method::POST => replay::small_form(session, visit, path.forward()).await?,
+            _ => None,
+        };
+        let decided = self.decide(session, passage, visit, policies, site.clone(), path, visitor);
+        let answer = match (decided, small) {
+            (Decided::Answer(answer), _) => Some(answer),
+            (Decided::Onward(_), None) => None,
+            (Decided::Onward(live), Some(small)) => {
+                replay::confirmed(shared, &site, passage, small, live.as_deref()).await
+            }
+            (Decided::Held(held), None) => Some(keep::answer(session, shared, *held, None).await?),
+            (Decided::Held(held), Some(small)) => match replay::deferred(shared, &held, &small) {
+                Some(answer) => Some(answer),
+                None => Some(keep::answer(session, shared, *held, Some(small.body)).await?),
+            },
+        };
+        Ok(answer.map_or(Next::Onward, Next::Answer))
     }
 
     async fn at_sign_in_host(&self, session: &mut Session, visit: &Visit) -> pingora::Result<Response<Bytes>> {
@@ -133,14 +160,10 @@ impl Gate {
         }
     }
 
-    fn store_unavailable(&self, session: &Session, passage_outcome: &mut &'static str) -> Next {
+    fn store_unavailable(&self, session: &Session, passage_outcome: &mut &'static str) -> Response<Bytes> {
         *passage_outcome = "store-unavailable";
         self.shared.metrics.failures.with_label_values(&["store"]).inc();
-        Next::Answer(self.shared.notice(
-            Notice::StoreUnavailable,
-            Some(self.shared.incident()),
-            respond::language(session),
-        ))
+        self.shared.notice(Notice::StoreUnavailable, Some(self.shared.incident()), respond::language(session))
     }
 
     fn portal(
@@ -156,7 +179,7 @@ impl Gate {
         let live = match visitor {
             Visitor::Guest => None,
             Visitor::Researcher(live) => Some(live),
-            Visitor::Unknown => return self.store_unavailable(session, &mut passage.outcome),
+            Visitor::Unknown => return Next::Answer(self.store_unavailable(session, &mut passage.outcome)),
         };
         if !matches!(visit.method.as_str(), "GET" | "HEAD") {
             let mut answer = shared.notice(Notice::MethodNotAllowed, None, respond::language(session));
@@ -176,14 +199,14 @@ impl Gate {
         site: Arc<Site>,
         path: CanonicalPath,
         visitor: Visitor,
-    ) -> pingora::Result<Next> {
+    ) -> Decided {
         let shared = &self.shared;
         let live = match visitor {
             Visitor::Guest => None,
             Visitor::Researcher(live) => Some(live),
             // A public page could be shown, but not to somebody who may be signed in and would be
             // taken for a guest: 503, never an anonymous pass.
-            Visitor::Unknown => return Ok(self.store_unavailable(session, &mut passage.outcome)),
+            Visitor::Unknown => return Decided::Answer(self.store_unavailable(session, &mut passage.outcome)),
         };
         let facts = Facts {
             site: &site,
@@ -200,22 +223,28 @@ impl Gate {
             {
                 passage.outcome = "refuse";
                 tracing::info!(site.name = %site.name, "a page of another origin wanted to open a WebSocket");
-                Ok(Next::Answer(shared.pages.answer_json(Notice::CrossSiteRefused, None)))
+                Decided::Answer(shared.pages.answer_json(Notice::CrossSiteRefused, None))
             }
             Decision::Admit(admission) => {
                 passage.outcome = "admit";
                 passage.app_cookies = bound(session, visit, &site, live.as_deref());
                 passage.policies = Some(policies);
-                Ok(self.admit(session, passage, visit, path, live.as_deref(), admission))
+                match self.admit(session, passage, visit, path, live.as_deref(), admission) {
+                    Ok(()) => Decided::Onward(live),
+                    Err(answer) => Decided::Answer(answer),
+                }
             }
             Decision::AskSignIn(ask) | Decision::AskScopes(ask) => {
                 passage.outcome = "ask";
                 if let Some(preflight) = cors::preflight(session.req_header(), &site) {
-                    return Ok(Next::Answer(preflight));
+                    return Decided::Answer(preflight);
                 }
                 let request = own_request(session, visit, path.forward());
+                if is_posted_form(&request) {
+                    return Decided::Held(Box::new(Held { ask, request, live }));
+                }
                 let answer = shared.sign_in.begin_or_401(&ask, &request, live.as_deref());
-                Ok(Next::Answer(cors::allow(answer, session.req_header(), &site)))
+                Decided::Answer(cors::allow(answer, session.req_header(), &site))
             }
             Decision::Refuse(refusal) => {
                 passage.outcome = "refuse";
@@ -223,11 +252,11 @@ impl Gate {
                 passage.incident = Some(incident);
                 tracing::info!(%incident, site.name = %site.name, reason = %refusal.reason, "refused by policy");
                 if let Some(preflight) = cors::preflight(session.req_header(), &site) {
-                    return Ok(Next::Answer(preflight));
+                    return Decided::Answer(preflight);
                 }
                 let request = own_request(session, visit, path.forward());
                 let answer = shared.sign_in.refused(&refusal, &request, live.as_deref(), incident);
-                Ok(Next::Answer(cors::allow(answer, session.req_header(), &site)))
+                Decided::Answer(cors::allow(answer, session.req_header(), &site))
             }
         }
     }
@@ -241,7 +270,7 @@ impl Gate {
         path: CanonicalPath,
         live: Option<&LiveSession>,
         admission: Admission,
-    ) -> Next {
+    ) -> Result<(), Response<Bytes>> {
         let shared = &self.shared;
         let now = shared.clock.now();
         passage.target = match &visit.query {
@@ -260,11 +289,7 @@ impl Gate {
                     tracing::error!(%incident, %fault, "an assertion could not be signed");
                     shared.metrics.failures.with_label_values(&["assertion"]).inc();
                     passage.outcome = "assertion";
-                    return Next::Answer(shared.notice(
-                        Notice::StoreUnavailable,
-                        Some(incident),
-                        respond::language(session),
-                    ));
+                    return Err(shared.notice(Notice::StoreUnavailable, Some(incident), respond::language(session)));
                 }
             }
         }
@@ -279,7 +304,7 @@ impl Gate {
             });
         }
         passage.admission = Some(admission);
-        Next::Onward
+        Ok(())
     }
 }
 
@@ -299,7 +324,7 @@ fn is_own(path: &str) -> bool {
     path == "/.lychgate" || path.starts_with("/.lychgate/")
 }
 
-fn own_request(session: &Session, visit: &Visit, path: &str) -> crate::signin::OwnRequest {
+pub(super) fn own_request(session: &Session, visit: &Visit, path: &str) -> crate::signin::OwnRequest {
     crate::signin::OwnRequest {
         host: visit.host.clone(),
         method: visit.method.clone(),

@@ -8,6 +8,7 @@ use crate::pages::{Notice, Page, Pages};
 use crate::policy::PolicySet;
 use crate::session::Sessions;
 use crate::signin::SignIn;
+use crate::vault::Spool;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Response;
@@ -17,10 +18,14 @@ use std::sync::Arc;
 pub struct Shared {
     pub policies: Arc<ArcSwap<PolicySet>>,
     pub sessions: Arc<Sessions>,
+    /// Forms kept over a sign-in.
+    pub forms: Arc<Spool>,
     pub sign_in: Arc<SignIn>,
     pub pages: Arc<Pages>,
     pub assertions: Arc<Assertions>,
     pub metrics: Arc<Metrics>,
+    /// Turns for kept forms on their way to apps.
+    pub replays: Arc<tokio::sync::Semaphore>,
     pub background: tokio::runtime::Handle,
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,

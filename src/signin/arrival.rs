@@ -82,6 +82,8 @@ pub(super) struct Arrival {
     pub(super) client: Option<ClientName>,
     /// Who is likely to come, by the app's own word. Not kept beyond the way to the provider.
     pub(super) hint: Option<PersonHint>,
+    /// Path and query of the page they were on before, if it is short.
+    pub(super) came_from: Option<String>,
 }
 
 impl ArrivalCookie {

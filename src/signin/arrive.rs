@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// What to do with somebody whose ticket was looked at.
 enum Landing {
     SignedIn {
-        session: HeaderValue,
+        cookies: [HeaderValue; 2],
     },
     /// The ticket is no good; the page itself will begin anew, or open if they are signed in.
     FreshStart,
@@ -49,10 +49,11 @@ impl SignIn {
             Landing::FreshStart
         };
         let (target, mut cookies) = self.find_target(&ticket, request);
-        let Landing::SignedIn { session } = landing else {
+        let Landing::SignedIn { cookies: session } = landing else {
             return Ok(self.go(site, request, arrival, &target.unwrap_or_else(|| front(request)), cookies));
         };
-        cookies.extend([session, cookie::expire(LEFT_COOKIE)]);
+        cookies.extend(session);
+        cookies.push(cookie::expire(LEFT_COOKIE));
         Ok(match target {
             Some(target) => self.go(site, request, arrival, &target, cookies),
             None => self.target_lost(site, request, arrival, cookies),
@@ -80,7 +81,9 @@ impl SignIn {
             )
             .await?;
         Ok(match begun {
-            Some(_) => Landing::SignedIn { session: cookie::set(cookie::SESSION, &key.text(), None) },
+            Some(live) => Landing::SignedIn {
+                cookies: [cookie::set(cookie::SESSION, &key.text(), None), self.whose_cookie(&request.host, &live)],
+            },
             None => Landing::FreshStart,
         })
     }

@@ -11,7 +11,7 @@ use crate::policy::{Ask, Refusal, Site};
 use crate::session::cookie;
 use crate::vault::LiveSession;
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Method, Response, header};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Wants {
     pub return_to: ReturnTo,
     /// The address asked for could not be kept, and `return_to` stands in for it; the visitor is told.
     pub target_lost: bool,
+    /// The page they were on before, on the same host: where saying no leads back to.
+    pub came_from: Option<ReturnTo>,
     /// All the rule needs.
     pub scopes: ScopeSet,
     /// Index into the site's rules, for the reasons shown.
@@ -35,7 +37,7 @@ impl SignIn {
     /// What an `Ask` of the policy becomes: a journey for a person, 401 for a program (403 if it is
     /// signed in and lacks a permission).
     ///
-    /// After a form POST the way back leads to the same path by GET: a body does not survive the trip.
+    /// What somebody posts is kept by `proxy` if it may be; here arrives what is not, and its sender is told.
     pub fn begin_or_401(&self, ask: &Ask, request: &OwnRequest, live: Option<&LiveSession>) -> Response<Bytes> {
         let site = &ask.site;
         if !is_navigation(&request.method, &request.headers) {
@@ -47,10 +49,14 @@ impl SignIn {
                 _ => pages::unauthorized_json(&front),
             };
         }
+        if request.method == Method::POST {
+            return self.not_kept(ask, request, None);
+        }
         let (return_to, target_lost) = return_target(request);
         let wants = Wants {
             return_to,
             target_lost,
+            came_from: page_before(request, &self.origin(&request.host)),
             scopes: ask.scopes.clone(),
             rule: Some(ask.rule),
             max_auth_age: ask.rule().max_auth_age,
@@ -123,6 +129,8 @@ impl SignIn {
         let hash = arrival_cookie.hash();
         let (target, mut cookies) = self.part_with_target(request, wants, &site.name, hash);
         cookies.push(self.set_arrival_cookie(&request.host, &arrival_cookie));
+        let room = self.room_beside(wants, &site.name, &target);
+        let came_from = wants.came_from.as_ref().map(|page| page.target().to_owned());
         let arrival = Arrival {
             site: site.name.clone(),
             host: request.host.clone(),
@@ -135,6 +143,7 @@ impl SignIn {
             mode,
             client: None,
             hint: wants.hint.clone(),
+            came_from: came_from.filter(|page| page.len() <= room),
         };
         Departure { address: self.address_with(SIGN_IN, &arrival), cookies }
     }
@@ -192,6 +201,7 @@ impl SignIn {
         let wants = Wants {
             return_to,
             target_lost,
+            came_from: None,
             scopes: rule.map(|rule| rule.scopes.clone()).unwrap_or_default(),
             rule: refusal.rule,
             max_auth_age: None,
@@ -216,6 +226,13 @@ impl SignIn {
 pub(super) struct Departure {
     pub(super) address: String,
     pub(super) cookies: Vec<HeaderValue>,
+}
+
+/// The page of this origin that a link or form of the request was on, if the browser says so.
+pub(super) fn page_before(request: &OwnRequest, origin: &str) -> Option<ReturnTo> {
+    let target = request.header(header::REFERER.as_str())?.strip_prefix(origin)?;
+    let ours = target.starts_with("/.lychgate");
+    ReturnTo::new(request.host.clone(), target).ok().filter(|_| !ours)
 }
 
 /// The page that was asked for, byte for byte; the front page, and `true`, if it cannot be a target.

@@ -6,7 +6,7 @@ use super::choose::registration;
 use super::sealed::{self, Kind};
 use super::settings::{ACCOUNT, CONNECTED, DENIED, SIGN_IN, START, TROUBLE};
 use super::{OwnRequest, SignIn, StepFault};
-use crate::domain::{IncidentId, ScopeSet, UnixTime};
+use crate::domain::{IncidentId, ReturnTo, ScopeSet, UnixTime};
 use crate::pages::{self, Link, LinkLabel, Notice, Page, PersonView};
 use crate::policy::{CanonicalPath, Decision, Facts, Site, decide};
 use crate::vault::LiveSession;
@@ -108,12 +108,11 @@ impl SignIn {
             return Ok(self.show(request, &page));
         };
         let root = self.root(request).await?;
-        let front = format!("{}/", self.origin(&arrival.host));
-        // A front page that asks for a sign-in would lead straight back to what was declined.
-        let leave = match self.shows_front_page(&site, root.as_deref(), request) {
-            true => front,
-            false => SIGN_IN.to_owned(),
-        };
+        // A page that asks for a sign-in would lead straight back to what was declined.
+        let before = arrival.came_from.as_deref().into_iter().chain(["/"]);
+        let before = before.filter_map(|target| ReturnTo::new(arrival.host.clone(), target).ok());
+        let mut open = before.filter(|page| self.shows(page, &site, root.as_deref(), request));
+        let leave = open.next().map_or_else(|| SIGN_IN.to_owned(), |page| page.url(self.port()));
         let page = Page::Denied {
             site: Some(self.site_view(&site)),
             needs: pages::scope_lines(&arrival.scopes),
@@ -124,9 +123,10 @@ impl SignIn {
         Ok(self.show(request, &page))
     }
 
-    /// Whether the site's front page opens for this visitor as they are.
-    fn shows_front_page(&self, site: &Arc<Site>, root: Option<&LiveSession>, request: &OwnRequest) -> bool {
-        let Ok(path) = CanonicalPath::parse("/", &site.switches) else { return false };
+    /// Whether a page of the site opens for this visitor as they are.
+    fn shows(&self, page: &ReturnTo, site: &Arc<Site>, root: Option<&LiveSession>, request: &OwnRequest) -> bool {
+        let path = page.target().split('?').next().unwrap_or_default();
+        let Ok(path) = CanonicalPath::parse(path, &site.switches) else { return false };
         let facts = Facts {
             site,
             method: &Method::GET,

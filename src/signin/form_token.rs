@@ -2,7 +2,7 @@
 //! origin. Used by every step that changes something.
 
 use super::request::only;
-use crate::vault::{HashedSessionKey, Sealer};
+use crate::vault::{FormId, HashedSessionKey, Sealer};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
@@ -15,22 +15,26 @@ pub(super) enum Action {
     EndSessions,
     Disconnect,
     Confirm,
+    SendForm(FormId),
+    ThrowFormAway(FormId),
 }
 
 impl Action {
-    fn as_bytes(self) -> &'static [u8] {
+    fn text(self) -> String {
         match self {
-            Action::SignOutHere => b"sign out of this site",
-            Action::SignOut => b"sign out",
-            Action::EndSessions => b"end sessions",
-            Action::Disconnect => b"disconnect",
-            Action::Confirm => b"confirm",
+            Action::SignOutHere => "sign out of this site".to_owned(),
+            Action::SignOut => "sign out".to_owned(),
+            Action::EndSessions => "end sessions".to_owned(),
+            Action::Disconnect => "disconnect".to_owned(),
+            Action::Confirm => "confirm".to_owned(),
+            Action::SendForm(id) => format!("send the form {id}"),
+            Action::ThrowFormAway(id) => format!("throw the form {id} away"),
         }
     }
 }
 
 fn message(session: &HashedSessionKey, action: Action) -> Vec<u8> {
-    [&session.0[..], action.as_bytes()].concat()
+    [&session.0[..], action.text().as_bytes()].concat()
 }
 
 /// The hidden field of a form: only this session, shown this form, knows it.
@@ -54,6 +58,12 @@ pub(super) fn verify(sealer: &Sealer, session: &HashedSessionKey, action: Action
 pub(super) fn from_our_page(headers: &HeaderMap, origin: &str) -> bool {
     let agrees = |name: &str, expected: &str| !headers.contains_key(name) || only(headers, name) == Some(expected);
     agrees("sec-fetch-site", "same-origin") && agrees(header::ORIGIN.as_str(), origin)
+}
+
+/// The same, if the browser says so: at least one of the two is there. Whoever sends neither may be anybody.
+pub(super) fn surely_from_our_page(headers: &HeaderMap, origin: &str) -> bool {
+    let says = headers.contains_key("sec-fetch-site") || headers.contains_key(header::ORIGIN);
+    says && from_our_page(headers, origin)
 }
 
 #[cfg(test)]
@@ -94,6 +104,8 @@ mod tests {
                 headers.append(header::ORIGIN, HeaderValue::from_static(value));
             }
             assert_eq!(from_our_page(&headers, ours), *expected, "{site:?} {origin:?}");
+            let says = !headers.is_empty();
+            assert_eq!(surely_from_our_page(&headers, ours), *expected && says, "{site:?} {origin:?}");
         }
     }
 }

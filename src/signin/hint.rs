@@ -1,7 +1,7 @@
 //! `/.lychgate/sign-in` on a site host: where an app sends somebody who is to sign in, perhaps with a signed hint
 //! of who it is, so that the provider's forms come filled in (J3). It decides nothing and keeps nothing.
 
-use super::begin::Wants;
+use super::begin::{Wants, page_before};
 use super::navigation::is_navigation;
 use super::{OwnRequest, SignIn, StepFault};
 use crate::domain::{PersonHint, ReturnTo, ScopeSet, SiteName, UnixTime};
@@ -58,7 +58,8 @@ impl SignIn {
             hint.inspect_err(|cause| tracing::warn!(site.name = %site.name, %cause, "an app's hint was not used")).ok()
         });
         let (scopes, rule, max_auth_age) = self.demands(site, &to, request);
-        let wants = Wants { return_to: to, target_lost, scopes, rule, max_auth_age, hint };
+        let came_from = page_before(request, &self.origin(&request.host));
+        let wants = Wants { return_to: to, target_lost, came_from, scopes, rule, max_auth_age, hint };
         Ok(self.begin(site, &wants, request, None))
     }
 

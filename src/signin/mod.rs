@@ -18,11 +18,13 @@ mod endings;
 mod finish;
 mod form_token;
 mod hint;
+mod kept;
 mod me;
 mod navigation;
 mod outcomes;
 mod places;
 mod portal;
+mod replay;
 mod request;
 mod sealed;
 mod settings;
@@ -33,12 +35,15 @@ mod start;
 mod ticket;
 mod unconfirmed;
 mod waiting;
+mod whose;
 
 #[cfg(test)]
 mod tests;
 
 pub use begin::Wants;
+pub use kept::{Keeping, forget_form, is_posted_form, mentions_kept};
 pub use navigation::is_navigation;
+pub use replay::{Confirmation, LONGEST_CONFIRMATION, may_confirm};
 pub use request::OwnRequest;
 pub use settings::{SignInParts, SignInSettings, back_channel_url, callback_url, sign_out_return_url};
 
@@ -50,7 +55,7 @@ use crate::pages::{ASSETS, Notice, Page, Pages, ProviderView, SiteView};
 use crate::policy::{PolicySet, Site};
 use crate::session::{Door, SessionFault, Sessions};
 use crate::tokens::Providers;
-use crate::vault::{LiveSession, Purpose, Sealer, Vault, VaultFault};
+use crate::vault::{LiveSession, Purpose, Sealer, Spool, Vault, VaultFault};
 use arc_swap::ArcSwap;
 use arrival::Arrival;
 use bytes::Bytes;
@@ -68,6 +73,7 @@ pub struct SignIn {
     settings: SignInSettings,
     public_port: AtomicU16,
     vault: Arc<Vault>,
+    spool: Arc<Spool>,
     sessions: Arc<Sessions>,
     providers: Arc<Providers>,
     policies: Arc<ArcSwap<PolicySet>>,
@@ -82,6 +88,7 @@ pub struct SignIn {
     forms: Sealer,
     nonces: Sealer,
     verifiers: Sealer,
+    people: Sealer,
     outcomes: outcomes::Outcomes,
     unconfirmed: unconfirmed::Unconfirmed,
     confirmations: outcomes::Outcomes,
@@ -116,12 +123,14 @@ impl SignIn {
             forms: vault.sealer(Purpose::FormToken),
             nonces: vault.sealer(Purpose::Nonce),
             verifiers: vault.sealer(Purpose::Pkce),
+            people: vault.sealer(Purpose::Person),
             outcomes: outcomes::Outcomes::default(),
             unconfirmed: unconfirmed::Unconfirmed::default(),
             confirmations: outcomes::Outcomes::default(),
             exchanges: tokio::sync::Semaphore::new(finish::EXCHANGES),
             places: places::Places::new(finish::EXCHANGES_EACH),
             webhook_places: places::Places::new(back_channel::EACH),
+            spool: parts.spool,
             settings: parts.settings,
             sessions: parts.sessions,
             providers: parts.providers,
@@ -183,6 +192,7 @@ impl SignIn {
         let step = match request.path.as_str() {
             settings::ARRIVE => self.arrive(site, &request).await,
             settings::SIGN_OUT => self.sign_out_here(site, &request).await,
+            settings::REPLAY => self.replay(site, &request).await,
             _ if !request.is_reading() => {
                 Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), language), "GET, HEAD"))
             }

@@ -1,8 +1,9 @@
 //! [`Places`]: how many things one address may have under way, so that what one place makes up leaves room for
 //! everybody else (T80). Asked by `finish` before an exchange, by `back_channel` before a token is looked into.
 
+use crate::domain::counted_as;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most addresses counted at once; beyond, newcomers are turned away.
@@ -57,14 +58,6 @@ impl Drop for Place<'_> {
                 taken.remove(&self.whose);
             }
         }
-    }
-}
-
-/// A household or an institution holds a whole IPv6 /64: whoever has one has 2^64 addresses.
-fn counted_as(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        v4 => v4,
     }
 }
 

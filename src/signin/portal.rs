@@ -26,8 +26,15 @@ impl SignIn {
         let live = live.filter(|live| site.knows(&live.identity.client));
         let wanted = self.portal_scopes(site);
         let return_to = ReturnTo::front_page(request.host.clone());
-        let wants =
-            Wants { return_to, target_lost: false, scopes: wanted.clone(), rule: None, max_auth_age: None, hint: None };
+        let wants = Wants {
+            return_to,
+            target_lost: false,
+            came_from: None,
+            scopes: wanted.clone(),
+            rule: None,
+            max_auth_age: None,
+            hint: None,
+        };
         let connected = live.is_some_and(|live| lacking(&live.identity.scopes, &wanted).is_empty());
         // "Connect again" of somebody who has everything: only a trip to the provider can mean that.
         let mode = if connected { Mode::Again } else { Mode::Direct };

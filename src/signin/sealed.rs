@@ -17,6 +17,8 @@ pub(super) enum Kind {
     Denied,
     Trouble,
     Leaving,
+    Whose,
+    Kept,
 }
 
 impl Kind {
@@ -31,6 +33,8 @@ impl Kind {
             Kind::Denied => "denied",
             Kind::Trouble => "trouble",
             Kind::Leaving => "leaving",
+            Kind::Whose => "whose",
+            Kind::Kept => "kept form",
         }
     }
 

@@ -9,7 +9,7 @@ use crate::pages::Pages;
 use crate::policy::PolicySet;
 use crate::session::Sessions;
 use crate::tokens::Providers;
-use crate::vault::Vault;
+use crate::vault::{Spool, Vault};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +28,7 @@ pub struct SignInSettings {
 pub struct SignInParts {
     pub settings: SignInSettings,
     pub vault: Arc<Vault>,
+    pub spool: Arc<Spool>,
     pub sessions: Arc<Sessions>,
     pub providers: Arc<Providers>,
     /// The policies in force; the same cell that a reload replaces.
@@ -58,6 +59,7 @@ pub(super) const SIGN_OUT_RETURN: &str = "/.lychgate/sign-out/return";
 pub(super) const BACK_CHANNEL: &str = "/.lychgate/webhook/back-channel-logout/";
 pub(super) const JWKS: &str = "/.lychgate/jwks.json";
 pub(super) const ARRIVE: &str = "/.lychgate/arrive";
+pub(super) const REPLAY: &str = "/.lychgate/replay";
 pub(super) const ME: &str = "/.lychgate/me";
 pub(super) const BADGE: &str = "/.lychgate/badge";
 

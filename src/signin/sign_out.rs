@@ -4,6 +4,7 @@
 use super::arrival::{LEFT_AGE, LEFT_COOKIE};
 use super::form_token::{self, Action};
 use super::settings::{ACCOUNT, SIGN_IN, SIGN_OUT};
+use super::whose::WHOSE_COOKIE;
 use super::{OwnRequest, SignIn, StepFault, allowing, with_cookies};
 use crate::domain::ClientName;
 use crate::orcid::Provider;
@@ -45,7 +46,11 @@ impl SignIn {
         self.vault.end_session(&live.session.key).await?;
         tracing::info!(site.name = %site.name, "a researcher signed out of a site");
         // Single sign-on would undo this at the next click: for a while it asks first.
-        let mut cookies = vec![cookie::expire(cookie::SESSION), cookie::set(LEFT_COOKIE, "1", Some(LEFT_AGE))];
+        let mut cookies = vec![
+            cookie::expire(cookie::SESSION),
+            cookie::expire(WHOSE_COOKIE),
+            cookie::set(LEFT_COOKIE, "1", Some(LEFT_AGE)),
+        ];
         cookies.extend(app_cookies::expire_all(request.cookies()));
         Ok(with_cookies(self.signed_out_here(site, request, &live.identity.client), cookies))
     }

@@ -19,6 +19,8 @@ const PREFIX: &str = "__Host-Http-lychgate-to-";
 const TRAVELS: usize = 850;
 /// However short the rest is, a longer target waits.
 const LONGEST_TRAVELLER: usize = 1_024;
+/// Longest page to go back to that travels along, if there is room.
+const LONGEST_BEFORE: usize = 200;
 /// Longest target that waits; beyond, the visitor lands on the front page and is told so.
 pub(super) const WAITS: usize = 3 * 1024;
 /// Browsers keep 4,096 bytes per cookie (RFC 6265bis §5.5), so a long one is parted.
@@ -41,6 +43,12 @@ fn name(number: &str, part: usize) -> String {
     if part == 0 { format!("{PREFIX}{number}") } else { format!("{PREFIX}{number}-{part}") }
 }
 
+/// What host, site and scopes take of an attempt's cookie.
+fn taken(wants: &Wants, site: &SiteName) -> usize {
+    let scopes: usize = wants.scopes.iter().map(|scope| scope.as_str().len() + 1).sum();
+    wants.return_to.host().as_str().len() + site.as_str().len() + scopes
+}
+
 impl SignIn {
     /// Decides how the target comes back, and gives the cookies that takes.
     pub(super) fn part_with_target(
@@ -52,8 +60,7 @@ impl SignIn {
     ) -> (Target, Vec<HeaderValue>) {
         let to = &wants.return_to;
         let target = to.target();
-        let scopes: usize = wants.scopes.iter().map(|scope| scope.as_str().len() + 1).sum();
-        let taken = to.host().as_str().len() + site.as_str().len() + scopes;
+        let taken = taken(wants, site);
         if wants.target_lost {
             return (Target::TooLong, Vec::new());
         }
@@ -75,6 +82,12 @@ impl SignIn {
             cookies.push(cookie::set(&name(&text, part), piece, Some(AGE)));
         }
         (Target::Waiting(number), cookies)
+    }
+
+    /// Bytes left in an attempt's cookie for the page they were on before.
+    pub(super) fn room_beside(&self, wants: &Wants, site: &SiteName, target: &Target) -> usize {
+        let here = if let Target::Here(target) = target { target.len() } else { 0 };
+        TRAVELS.saturating_sub(here + taken(wants, site)).min(LONGEST_BEFORE)
     }
 
     /// Expires all but the newest of the targets that wait, and whatever only looks like one.

@@ -9,6 +9,7 @@
 //! erased        whose data keys were destroyed
 //! journal       the rows that cannot be had again, in the order in which they were written
 //! store/        sled
+//! spool/        forms kept over a sign-in, sealed; emptied at every start
 //! ```
 
 use super::{VaultFault, files};

@@ -28,6 +28,7 @@ mod sign_in;
 mod signing_keys;
 mod site_use;
 mod spent;
+mod spool;
 mod store;
 mod stripes;
 #[cfg(test)]
@@ -49,6 +50,9 @@ pub use sign_in::{Completed, SignInCompletion};
 pub use signing_keys::StoredSigningKey;
 pub use site_use::SiteUse;
 pub use spent::Mark;
+pub use spool::{
+    FormFacts, FormId, FormWriter, KeptForm, Refused as FormRefused, Sender, Spool, SpoolLimits, TakenForm,
+};
 
 use crate::domain::{Chance, Clock};
 use data_keys::DataKeys;

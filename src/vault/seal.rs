@@ -38,9 +38,11 @@ pub enum Purpose {
     Nonce,
     Pkce,
     AppCookie,
+    /// Whose something is, where the name itself must not stand.
+    Person,
 }
 
-const PURPOSES: [(Purpose, &str); 8] = [
+const PURPOSES: [(Purpose, &str); 9] = [
     (Purpose::Arrival, "arrival"),
     (Purpose::Attempt, "attempt"),
     (Purpose::Ticket, "ticket"),
@@ -49,6 +51,7 @@ const PURPOSES: [(Purpose, &str); 8] = [
     (Purpose::Nonce, "nonce"),
     (Purpose::Pkce, "pkce"),
     (Purpose::AppCookie, "app cookie"),
+    (Purpose::Person, "person"),
 ];
 
 /// The subkeys of one ring key.
@@ -220,7 +223,7 @@ impl Sealer {
     /// `lasting` derives a MAC key from the vault's own secret, by name.
     pub(super) fn new(keys: Arc<Keys>, purpose: Purpose, lasting: impl Fn(&str) -> hmac::Key) -> Self {
         let at = PURPOSES.iter().position(|(known, _)| *known == purpose).expect("every purpose is listed");
-        let derives = matches!(purpose, Purpose::Nonce | Purpose::Pkce);
+        let derives = matches!(purpose, Purpose::Nonce | Purpose::Pkce | Purpose::Person);
         Self { keys, purpose, at, lasting: derives.then(|| lasting(PURPOSES[at].1)) }
     }
 
@@ -240,8 +243,8 @@ impl Sealer {
         self.keys.bunch.load().find(id)?.ciphers[self.at].open(&sealed, HEADER, aad)
     }
 
-    /// HMAC-SHA256 of `data` under the active key; for [`Purpose::Nonce`] and [`Purpose::Pkce`] under
-    /// one that never changes, so that an attempt survives a rotation.
+    /// HMAC-SHA256 of `data` under the active key; for [`Purpose::Nonce`], [`Purpose::Pkce`] and [`Purpose::Person`]
+    /// under one that never changes, so that an attempt survives a rotation and a person stays the same.
     pub fn mac(&self, data: &[u8]) -> [u8; 32] {
         match &self.lasting {
             Some(key) => sign(key, data),

@@ -3,6 +3,7 @@
 //! step leaves a screenshot.
 
 mod account;
+mod kept_forms;
 mod newcomers;
 pub(crate) mod scene;
 

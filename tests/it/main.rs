@@ -21,6 +21,7 @@ mod floor_plan;
 mod fragments;
 mod headers;
 mod hints;
+mod kept_forms;
 mod kiosk;
 mod liars;
 mod limits;

@@ -115,15 +115,22 @@ async fn j16_people_are_sent_by_303_whatever_page_sent_them() {
     for (what, request) in [
         ("typed", browser.get(LOANS)),
         ("a link elsewhere", browser.get(LOANS).from("https://evil.example/")),
-        ("a form", browser.post_form(LOANS, &[("id", "7")])),
         ("an old browser", browser.get(LOANS).by_tool().header("accept", html)),
         ("a text browser", browser.get(LOANS).by_tool().header("accept", "text/html")),
-        ("an old browser's form", browser.request(Method::POST, LOANS).by_tool().header("accept", html).body("id=7")),
     ] {
         let answer = request.send().await;
         assert!(answer.status == 303, "{what}: {}", answer.story());
         assert_eq!(answer.location().unwrap().host_str(), Some("gate.campus.example"), "{what}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+    // What they sent would be lost on the way: they are told first (J4).
+    for (what, request) in [
+        ("a form", browser.post_form(LOANS, &[("id", "7")])),
+        ("an old browser's form", browser.request(Method::POST, LOANS).by_tool().header("accept", html).body("id=7")),
+    ] {
+        let answer = request.send().await;
+        assert!(answer.status == 403, "{what}: {}", answer.story());
+        assert_eq!(answer.link("Sign in").host_str(), Some("gate.campus.example"), "{what}");
     }
     assert_eq!(campus.library().connections(), 0);
     campus.close().await;

@@ -16,7 +16,7 @@ use crate::pages::PagesSettings;
 use crate::policy::{
     CanonicalPath, ClientFacts, Decision, Facts, PathSwitches, PolicyContext, SiteKind, decide, load_files,
 };
-use crate::vault::{VaultSettings, generate_key_file};
+use crate::vault::{SpoolLimits, VaultSettings, generate_key_file};
 use http::{HeaderMap, Method, StatusCode};
 use provider::StubProvider;
 use std::collections::BTreeMap;
@@ -76,6 +76,14 @@ scopes = ["/activities/update"]
 request = "GET /"
 expect = "sign-in"
 "#;
+
+const SPOOL: SpoolLimits = SpoolLimits {
+    body: 1 << 20,
+    per_browser: 2,
+    per_address: 1 << 24,
+    total: 1 << 24,
+    lifetime: Duration::from_secs(900),
+};
 
 pub(super) struct Campus {
     pub(super) gate: Arc<SignIn>,
@@ -163,6 +171,7 @@ impl Campus {
         let gate = SignIn::new(SignInParts {
             settings,
             sessions: Arc::new(Sessions::new(vault.clone())),
+            spool: vault.spool(SPOOL).unwrap(),
             vault,
             providers: Arc::new(BTreeMap::from([(orcid.settings().name.clone(), orcid)])),
             policies: Arc::new(ArcSwap::from_pointee(policies())),

@@ -20,6 +20,7 @@ fn arrival(site: &str, host: &str, hash: u8, at: UnixTime) -> Arrival {
         mode: Mode::Usual,
         client: None,
         hint: None,
+        came_from: None,
     }
 }
 
@@ -72,6 +73,7 @@ async fn t63_a_target_that_travels_always_fits_the_attempts_cookie() {
             let wants = Wants {
                 return_to: ReturnTo::new(host.clone(), &format!("/{}", "x".repeat(length))).unwrap(),
                 target_lost: false,
+                came_from: None,
                 scopes: scopes.parse().unwrap(),
                 rule: Some(65_535),
                 max_auth_age: None,
@@ -81,6 +83,9 @@ async fn t63_a_target_that_travels_always_fits_the_attempts_cookie() {
             let (target, cookies) = gate.part_with_target(&request, &wants, &away.site, away.hash);
             assert!(matches!(target, Target::Here(_)) == cookies.is_empty());
             travelled += usize::from(cookies.is_empty());
+            let room = gate.room_beside(&wants, &away.site, &target);
+            assert!(room <= 200);
+            away.came_from = Some("b".repeat(room));
             (away.target, away.scopes, away.rule, away.max_age) =
                 (target, wants.scopes.clone(), Some(u16::MAX), Some(u32::MAX));
             let attempt = Attempt {
@@ -100,7 +105,16 @@ async fn t63_a_target_that_travels_always_fits_the_attempts_cookie() {
 async fn no_sealed_thing_passes_for_another() {
     let campus = Campus::open().await;
     let gate = &campus.gate;
-    let kinds = [Kind::Arrival, Kind::ArrivalCookie, Kind::WaitingTarget, Kind::Attempt, Kind::Ticket, Kind::Trouble];
+    let kinds = [
+        Kind::Arrival,
+        Kind::ArrivalCookie,
+        Kind::WaitingTarget,
+        Kind::Attempt,
+        Kind::Ticket,
+        Kind::Trouble,
+        Kind::Whose,
+        Kind::Kept,
+    ];
     for (n, sealed_as) in kinds.iter().enumerate() {
         let text = sealed::seal(&gate.arrivals, *sealed_as, "place", &7u32);
         for (m, opened_as) in kinds.iter().enumerate() {
