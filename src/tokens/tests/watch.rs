@@ -107,10 +107,18 @@ async fn j8_two_watches_that_meet_find_it_broken_once() {
         one.step().await.unwrap();
     }
     house.vault.keep_round(&"orcid".parse().unwrap(), &begun()).await.unwrap();
+    let doubts = async |watch: &mut Watch, metrics: &Metrics| {
+        while counted(metrics, "doubted") == 0 {
+            watch.step().await.unwrap();
+        }
+    };
+    tokio::join!(doubts(&mut one, &first), doubts(&mut other, &second));
     tokio::join!(run(&mut one), run(&mut other));
     assert_eq!(house.trouble(SOFIA).await, Some(Broken::Withdrawn));
     let of = |word| counted(&first, word) + counted(&second, word);
-    assert_eq!((of("doubted"), of("withdrawn"), of("superseded")), (2, 1, 1));
+    assert_eq!((of("doubted"), of("withdrawn")), (2, 1));
+    // The slower one's answer is about a token that is gone, or it finds none to ask with.
+    assert_eq!(of("superseded") + of("no-token"), 1);
 }
 
 fn begun() -> crate::vault::Round {
