@@ -3,7 +3,7 @@
 
 use super::sealed::{self, Kind};
 use super::{OwnRequest, SignIn};
-use crate::domain::{Chance, ClientName, Host, PersonHint, ReturnTo, ScopeSet, SiteName, UnixTime};
+use crate::domain::{Chance, ClientName, Host, ReturnTo, ScopeSet, SiteName, UnixTime};
 use crate::policy::Site;
 use crate::session::cookie;
 use http::HeaderValue;
@@ -80,8 +80,6 @@ pub(super) struct Arrival {
     pub(super) mode: Mode,
     /// The registration somebody chose, where the site knows several.
     pub(super) client: Option<ClientName>,
-    /// Who is likely to come, by the app's own word. Not kept beyond the way to the provider.
-    pub(super) hint: Option<PersonHint>,
     /// Path and query of the page they were on before, if it is short.
     pub(super) came_from: Option<String>,
 }

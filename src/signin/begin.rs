@@ -5,7 +5,7 @@ use super::arrival::{Arrival, ArrivalCookie, LEFT_COOKIE, Mode};
 use super::navigation::is_navigation;
 use super::settings::SIGN_IN;
 use super::{OwnRequest, SignIn, with_cookies};
-use crate::domain::{IncidentId, PersonHint, ReturnTo, ScopeSet};
+use crate::domain::{IncidentId, ReturnTo, ScopeSet};
 use crate::pages::{self, Link, LinkLabel, Notice, OnwardPage, Page, PersonView};
 use crate::policy::{Ask, Refusal, Site};
 use crate::session::cookie;
@@ -29,8 +29,6 @@ pub struct Wants {
     pub rule: Option<usize>,
     /// How long ago the sign-in may be.
     pub max_auth_age: Option<Duration>,
-    /// Who is likely to come, by the app's own word.
-    pub hint: Option<PersonHint>,
 }
 
 impl SignIn {
@@ -60,7 +58,6 @@ impl SignIn {
             scopes: ask.scopes.clone(),
             rule: Some(ask.rule),
             max_auth_age: ask.rule().max_auth_age,
-            hint: None,
         };
         self.begin(site, &wants, request, live)
     }
@@ -142,7 +139,6 @@ impl SignIn {
             max_age: wants.max_auth_age.map(|age| u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
             mode,
             client: None,
-            hint: wants.hint.clone(),
             came_from: came_from.filter(|page| page.len() <= room),
         };
         Departure { address: self.address_with(SIGN_IN, &arrival), cookies }
@@ -205,7 +201,6 @@ impl SignIn {
             scopes: rule.map(|rule| rule.scopes.clone()).unwrap_or_default(),
             rule: refusal.rule,
             max_auth_age: None,
-            hint: None,
         };
         let departure = live.map(|_| self.link_out(&refusal.site, &wants, request, Mode::Another));
         let (another, cookies) = departure.map(|it| (it.address, it.cookies)).unzip();

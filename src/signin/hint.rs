@@ -1,24 +1,28 @@
-//! `/.lychgate/sign-in` on a site host: where an app sends somebody who is to sign in, perhaps with a signed hint
-//! of who it is, so that the provider's forms come filled in (J3). It decides nothing and keeps nothing.
+//! `/.lychgate/sign-in?site=…`: where an app sends somebody it expects, perhaps with a signed hint of who it is, so
+//! that the provider's forms come filled in (J3). The hint waits in a sealed cookie of the sign-in host and decides
+//! nothing.
 
-use super::begin::{Wants, page_before};
+use super::arrival::{Arrival, Mode};
 use super::navigation::is_navigation;
-use super::{OwnRequest, SignIn, StepFault};
-use crate::domain::{PersonHint, ReturnTo, ScopeSet, SiteName, UnixTime};
-use crate::pages;
-use crate::policy::{CanonicalPath, Decision, Facts, HintKey, Site, decide};
+use super::sealed::{self, Kind};
+use super::{OwnRequest, SignIn, with_cookies};
+use crate::domain::{PersonHint, ReturnTo, SiteName, UnixTime};
+use crate::pages::{self, Notice};
+use crate::policy::HintKey;
+use crate::session::cookie;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::{Method, Response};
-use serde::Deserialize;
-use std::sync::Arc;
+use http::{HeaderValue, Response};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+pub(super) const HINT_COOKIE: &str = "__Host-Http-lychgate-hint";
 
 /// The longest hint looked at, in characters.
 const LONGEST: usize = 2048;
-/// A hint may be good for no longer than this, and is made for one person's next click.
-const LONGEST_LIFE: Duration = Duration::from_secs(10 * 60);
+/// Seconds. A hint may be good for no longer than this, and is made for one person's next click.
+const LONGEST_LIFE: u32 = 10 * 60;
 
 /// What of the header decides (RFC 7515 §4.1).
 #[derive(Deserialize)]
@@ -38,52 +42,62 @@ struct Claims {
     email: Option<String>,
 }
 
+/// What waits in the cookie for the way to the provider.
+#[derive(Serialize, Deserialize)]
+struct Hinted {
+    site: SiteName,
+    until: UnixTime,
+    hint: PersonHint,
+}
+
 impl SignIn {
-    pub(super) async fn invite(&self, site: &Arc<Site>, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
+    /// `site`, `to` and `hint` lead to a page of the site. Whoever has to sign in for it comes back here, and finds the
+    /// provider's forms filled in.
+    pub(super) fn invite(&self, name: &str, request: &OwnRequest) -> Response<Bytes> {
+        let site = name.parse::<SiteName>().ok().and_then(|name| self.policies.load().site(&name).cloned());
+        let Some(site) = site else { return self.notice(Notice::NotFound, None, request.language) };
+        if !is_navigation(&request.method, &request.headers) {
+            return pages::unauthorized_json(&format!("{}/", self.origin(site.main_host())));
+        }
         let parameters = request.parameters().ok();
         let parameter = |name: &str| parameters.as_ref().and_then(|parameters| parameters.get(name));
-        let to = parameter("to").map(|to| ReturnTo::new(request.host.clone(), to));
-        let target_lost = matches!(to, Some(Err(_)));
-        let to = to.and_then(Result::ok).unwrap_or_else(|| ReturnTo::front_page(request.host.clone()));
-        let live = self.visitor(request).await?.filter(|live| site.knows(&live.identity.client));
-        if !is_navigation(&request.method, &request.headers) {
-            return Ok(pages::unauthorized_json(&to.url(self.port())));
-        }
-        if live.is_some() {
-            return Ok(pages::redirect(&to.url(self.port())));
-        }
-        let hint = parameter("hint").zip(site.hint_key.as_ref()).and_then(|(text, key)| {
-            let hint = read(text, key, &site.name, self.clock.now());
-            // A sign-in does without; whoever writes the app has to hear of it.
-            hint.inspect_err(|cause| tracing::warn!(site.name = %site.name, %cause, "an app's hint was not used")).ok()
-        });
-        let (scopes, rule, max_auth_age) = self.demands(site, &to, request);
-        let came_from = page_before(request, &self.origin(&request.host));
-        let wants = Wants { return_to: to, target_lost, came_from, scopes, rule, max_auth_age, hint };
-        Ok(self.begin(site, &wants, request, None))
+        let host = || site.main_host().clone();
+        let to = parameter("to").and_then(|to| ReturnTo::new(host(), to).ok());
+        let to = to.unwrap_or_else(|| ReturnTo::front_page(host()));
+        let hint =
+            parameter("hint").zip(site.hint_key.as_ref()).map(|(text, key)| self.keep_hint(text, key, &site.name));
+        with_cookies(pages::redirect(&to.url(self.port())), hint.flatten())
     }
 
-    /// What the page behind `to` asks of a guest, so that one trip to the provider is enough.
-    fn demands(
-        &self,
-        site: &Arc<Site>,
-        to: &ReturnTo,
-        request: &OwnRequest,
-    ) -> (ScopeSet, Option<usize>, Option<Duration>) {
-        let nothing = (ScopeSet::default(), None, None);
-        let Ok((path, _)) = CanonicalPath::from_target(to.target(), &site.switches) else { return nothing };
-        let (method, now) = (&Method::GET, self.clock.now());
-        match decide(&Facts { site, method, path: &path, visitor: None, peer: request.peer, now }) {
-            Decision::AskSignIn(ask) | Decision::AskScopes(ask) => {
-                (ask.scopes.clone(), Some(ask.rule), ask.rule().max_auth_age)
+    /// The cookie of a hint that verifies. A sign-in does without; whoever writes the app has to hear of it.
+    fn keep_hint(&self, text: &str, key: &HintKey, site: &SiteName) -> Option<HeaderValue> {
+        match read(text, key, site, self.clock.now()) {
+            Ok((hint, until)) => {
+                let hinted = Hinted { site: site.clone(), until, hint };
+                let host = self.settings.sign_in_host.as_str();
+                let sealed = sealed::seal(&self.arrivals, Kind::Hint, host, &hinted);
+                Some(cookie::set(HINT_COOKIE, &sealed, Some(LONGEST_LIFE)))
             }
-            Decision::Admit(_) | Decision::Refuse(_) => nothing,
+            Err(cause) => {
+                tracing::warn!(site.name = %site, cause, "an app's hint was not used");
+                None
+            }
         }
+    }
+
+    /// The hint this browser brought for the site it comes from. Whoever wants to be somebody else is not the one
+    /// who was expected.
+    pub(super) fn hint_for(&self, request: &OwnRequest, arrival: Option<&Arrival>) -> Option<PersonHint> {
+        let arrival = arrival.filter(|arrival| arrival.mode != Mode::Another)?;
+        let text = std::str::from_utf8(cookie::only(HINT_COOKIE, request.cookies())?).ok()?;
+        let host = self.settings.sign_in_host.as_str();
+        let hinted: Hinted = sealed::open(&self.arrivals, Kind::Hint, host, text)?;
+        (hinted.site == arrival.site && hinted.until > self.clock.now()).then_some(hinted.hint)
     }
 }
 
-/// A compact JWS (RFC 7515 §3.1) with HS256; what is wrong with it, for the log.
-fn read(text: &str, key: &HintKey, site: &SiteName, now: UnixTime) -> Result<PersonHint, &'static str> {
+/// A compact JWS (RFC 7515 §3.1) with HS256 and when it ends; or what is wrong with it, for the log.
+fn read(text: &str, key: &HintKey, site: &SiteName, now: UnixTime) -> Result<(PersonHint, UnixTime), &'static str> {
     if text.len() > LONGEST {
         return Err("it is too long");
     }
@@ -102,11 +116,11 @@ fn read(text: &str, key: &HintKey, site: &SiteName, now: UnixTime) -> Result<Per
         return Err("its aud is not the site's name");
     }
     let end = UnixTime(claims.exp);
-    if end <= now || end > now.plus(LONGEST_LIFE) {
+    if end <= now || end > now.plus(Duration::from_secs(LONGEST_LIFE.into())) {
         return Err("its exp has passed, or is more than ten minutes ahead");
     }
-    PersonHint::new(claims.given_names, claims.family_names, claims.email)
-        .ok_or("its names or its address are too long or not printable")
+    let hint = PersonHint::new(claims.given_names, claims.family_names, claims.email);
+    Ok((hint.ok_or("its names or its address are too long or not printable")?, end))
 }
 
 #[cfg(test)]
@@ -131,7 +145,8 @@ mod tests {
         let usual = json!({ "alg": "HS256", "typ": "JWT" });
         let claims = |aud: &str, exp: i64| json!({ "aud": aud, "exp": exp, "given_names": "Josiah" });
         let good = sign(&usual, &claims("library", 1_000_060), SECRET);
-        let hint = read(&good, &key, &site, now).unwrap();
+        let (hint, until) = read(&good, &key, &site, now).unwrap();
+        assert_eq!(until, UnixTime(1_000_060));
         assert_eq!((hint.given_names.as_deref(), hint.family_names, hint.email), (Some("Josiah"), None, None));
         let (message, _) = good.rsplit_once('.').unwrap();
         let forged = sign(&usual, &json!({ "aud": "library", "exp": 1_000_060, "email": "x@y.example" }), SECRET);

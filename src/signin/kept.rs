@@ -170,6 +170,5 @@ pub(super) fn wants(ask: &Ask, return_to: ReturnTo, came_from: Option<ReturnTo>)
         scopes: ask.scopes.clone(),
         rule: Some(ask.rule),
         max_auth_age: ask.rule().max_auth_age,
-        hint: None,
     }
 }

@@ -198,7 +198,6 @@ impl SignIn {
             }
             settings::ME => self.me(site, &request).await,
             settings::BADGE => self.badge(site, &request).await,
-            settings::SIGN_IN => self.invite(site, &request).await,
             path => Ok(self.asset(path, Some(site), language)),
         };
         self.settle(step, Some(site), language)
@@ -297,7 +296,7 @@ impl SignIn {
     }
 }
 
-fn with_cookies(mut answer: Response<Bytes>, cookies: Vec<HeaderValue>) -> Response<Bytes> {
+fn with_cookies(mut answer: Response<Bytes>, cookies: impl IntoIterator<Item = HeaderValue>) -> Response<Bytes> {
     for cookie in cookies {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }

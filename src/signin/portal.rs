@@ -33,7 +33,6 @@ impl SignIn {
             scopes: wanted.clone(),
             rule: None,
             max_auth_age: None,
-            hint: None,
         };
         let connected = live.is_some_and(|live| lacking(&live.identity.scopes, &wanted).is_empty());
         // "Connect again" of somebody who has everything: only a trip to the provider can mean that.

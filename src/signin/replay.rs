@@ -43,7 +43,7 @@ impl SignIn {
         let id = named.as_ref().and_then(|parameters| FormId::read(parameters.get("form")?));
         let form = id.and_then(|id| self.kept_form(&self.spool, request, id)).filter(|it| it.facts.site == site.name);
         let Some(form) = form else {
-            return Ok(with_cookies(self.form_gone(site, request), id.map(forget_form).into_iter().collect()));
+            return Ok(with_cookies(self.form_gone(site, request), id.map(forget_form)));
         };
         let live = self.visitor(request).await?;
         if request.method == Method::POST {
@@ -93,7 +93,6 @@ impl SignIn {
             scopes: ScopeSet::default(),
             rule: None,
             max_auth_age: None,
-            hint: None,
         };
         if live.is_some_and(|live| self.person(&live.session.connection) != form.facts.person) {
             let departure = self.link_out(site, &plain, request, Mode::Another);

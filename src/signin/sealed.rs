@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Denied,
     Trouble,
     Leaving,
+    Hint,
     Whose,
     Kept,
 }
@@ -33,6 +34,7 @@ impl Kind {
             Kind::Denied => "denied",
             Kind::Trouble => "trouble",
             Kind::Leaving => "leaving",
+            Kind::Hint => "hint",
             Kind::Whose => "whose",
             Kind::Kept => "kept form",
         }

@@ -32,7 +32,13 @@ impl SignIn {
     pub(super) async fn sign_in_page(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
         let root = self.root(request).await?;
         let (arrival, site) = match self.expected_arrival(request) {
-            Expected::Nobody => return Ok(self.plain_sign_in(request, root.as_deref())),
+            Expected::Nobody => {
+                let parameters = request.parameters().ok();
+                return Ok(match parameters.as_ref().and_then(|parameters| parameters.get("site")) {
+                    Some(site) => self.invite(site, request),
+                    None => self.plain_sign_in(request, root.as_deref()),
+                });
+            }
             Expected::Late(way_back) => return Ok(pages::redirect(&way_back)),
             Expected::Arrival(arrival, site) => (arrival, site),
         };

@@ -44,7 +44,7 @@ impl SignIn {
     /// the kind.
     pub(super) async fn back_from_sign_out(&self, request: &OwnRequest) -> Result<Response<Bytes>, StepFault> {
         let left = self.left_for(request);
-        let ended = left.iter().map(|_| cookie::expire(COOKIE)).collect();
+        let ended = left.iter().map(|_| cookie::expire(COOKIE));
         if self.root(request).await?.is_some() {
             return Ok(with_cookies(pages::redirect(ACCOUNT), ended));
         }

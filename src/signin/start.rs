@@ -4,6 +4,7 @@
 use super::arrival::{Arrival, Mode, Target};
 use super::attempt::{Attempt, AttemptId};
 use super::choose::registration;
+use super::hint::HINT_COOKIE;
 use super::navigation::is_navigation;
 use super::settings::{SIGN_IN, START};
 use super::sign_in_page::{Expected, is_recent};
@@ -11,6 +12,7 @@ use super::{OwnRequest, SignIn, StepFault, with_cookies};
 use crate::domain::{IncidentId, Scope, ScopeSet};
 use crate::orcid::{AuthorizationRequest, Blame, OrcidTrouble, Provider};
 use crate::pages::{self, Link, LinkLabel, Notice, Page};
+use crate::session::cookie;
 use crate::vault::LiveSession;
 use bytes::Bytes;
 use http::Response;
@@ -54,8 +56,7 @@ impl SignIn {
     async fn set_out(&self, request: &OwnRequest, provider: &Arc<Provider>, mut attempt: Attempt) -> Response<Bytes> {
         let id = AttemptId::draw(&*self.chance);
         let (state, nonce, verifier) = (id.text(), id.derive(&self.nonces), id.derive(&self.verifiers));
-        // Names and addresses are for the provider's forms alone; the cookie of an attempt does without.
-        let hint = attempt.arrival.as_mut().and_then(|arrival| arrival.hint.take());
+        let hint = self.hint_for(request, attempt.arrival.as_ref());
         let question = AuthorizationRequest {
             scopes: attempt.asked.clone(),
             state: &state,
@@ -75,7 +76,10 @@ impl SignIn {
             self.keep_attempt(request, id, &attempt)
         });
         match cookies {
-            Some(cookies) => with_cookies(pages::redirect(&address), cookies),
+            Some(cookies) => {
+                let used = hint.map(|_| cookie::expire(HINT_COOKIE));
+                with_cookies(pages::redirect(&address), cookies.into_iter().chain(used))
+            }
             None => self.notice(Notice::Internal, None, request.language),
         }
     }

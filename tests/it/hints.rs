@@ -1,8 +1,7 @@
 //! J3: whoever has no iD yet registers on the way, with the forms filled in by an app that knows them, and ends where
 //! they wanted. A hint decides nothing.
 
-use crate::campus::people;
-use crate::campus::{Campus, LIBRARY};
+use crate::campus::{Campus, LIBRARY, REPOSITORY, SIGN_IN};
 use crate::sign_in_attacks::{parameter, start_of};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -61,8 +60,9 @@ fn kestrel() -> Value {
 }
 
 fn invitation(to: &str, hint: &str) -> String {
-    let address = format!("{LIBRARY}/.lychgate/sign-in");
-    Url::parse_with_params(&address, [("to", to), ("hint", hint)]).expect("an address").to_string()
+    let address = format!("{SIGN_IN}/.lychgate/sign-in");
+    let parameters = [("site", "library"), ("to", to), ("hint", hint)];
+    Url::parse_with_params(&address, parameters).expect("an address").to_string()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,19 +113,37 @@ async fn j3_a_hint_that_does_not_verify_is_left_out_and_nobody_is_held_up() {
     campus.close().await;
 }
 
-/// T01: the page an invitation leads to is one of this site.
+/// A hint is for one site, and for one trip.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j3_a_hint_serves_the_site_it_was_made_for_and_once() {
+    let campus = open().await;
+    let browser = campus.browser();
+    let page = browser.open(&invitation("/loans", &hint(&kestrel(), KEY))).await;
+    let asked = async |start: Url| {
+        let answer = browser.get(start.as_str()).send().await;
+        parameter(&answer.location().expect("a way to ORCID"), "email")
+    };
+    let elsewhere = browser.open(&format!("{REPOSITORY}/browse")).await;
+    assert_eq!(asked(start_of(&elsewhere)).await, "");
+    assert_eq!(asked(start_of(&page)).await, "nova@simulated.example");
+    assert_eq!(asked(start_of(&page)).await, "", "it was used");
+    campus.close().await;
+}
+
+/// T01: the page an invitation leads to is one of the site's own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t01_an_invitation_leads_nowhere_else() {
     let campus = open().await;
     let browser = campus.browser();
-    campus.sign_in(&browser, &format!("{LIBRARY}/loans"), &people::ordinary()).await.assert_status(200);
     let lead = async |to: &str| {
-        let address = Url::parse_with_params(&format!("{LIBRARY}/.lychgate/sign-in"), [("to", to)]).unwrap();
-        browser.get(address.as_str()).send().await.location().expect("a redirect").to_string()
+        let answer = browser.get(&invitation(to, "")).send().await;
+        answer.location().expect("a redirect").to_string()
     };
     assert_eq!(lead("/loans?x=1").await, format!("{LIBRARY}/loans?x=1"));
     for elsewhere in ["//evil.example/", "https://evil.example/", "/\\evil.example", "evil", "/\t/evil.example", ""] {
         assert_eq!(lead(elsewhere).await, format!("{LIBRARY}/"), "{elsewhere:?}");
     }
+    let unknown = browser.open(&format!("{SIGN_IN}/.lychgate/sign-in?site=unknown&to=/")).await;
+    unknown.assert_status(404);
     campus.close().await;
 }

@@ -336,6 +336,7 @@ async fn what_is_not_ours_is_not_there() {
     let mut browser = campus.browser();
     for url in [
         "https://wiki.example:8443/.lychgate/account",
+        "https://wiki.example:8443/.lychgate/sign-in",
         "https://wiki.example:8443/.lychgate/sign-in/start",
         "https://wiki.example:8443/.lychgate/callback/orcid?code=a&state=b",
         "https://wiki.example:8443/.lychgate/",

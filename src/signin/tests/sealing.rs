@@ -19,7 +19,6 @@ fn arrival(site: &str, host: &str, hash: u8, at: UnixTime) -> Arrival {
         max_age: None,
         mode: Mode::Usual,
         client: None,
-        hint: None,
         came_from: None,
     }
 }
@@ -77,7 +76,6 @@ async fn t63_a_target_that_travels_always_fits_the_attempts_cookie() {
                 scopes: scopes.parse().unwrap(),
                 rule: Some(65_535),
                 max_auth_age: None,
-                hint: None,
             };
             let mut away = arrival(site, host.as_str(), 1, now(&campus));
             let (target, cookies) = gate.part_with_target(&request, &wants, &away.site, away.hash);
