@@ -4,20 +4,22 @@
 mod admin;
 mod examine;
 mod fault;
+mod pages;
 mod providers;
 mod reload;
 mod signing;
 
 pub use examine::{Examined, examine, policy_context};
 pub use fault::StartFault;
+pub use pages::{examine_pages, pages_settings};
 
 use crate::assertion::Assertions;
 use crate::config::{self, Settings};
 use crate::domain::return_to::origin;
-use crate::domain::{Chance, Clock, Environment, SystemChance, SystemClock};
+use crate::domain::{Chance, Clock, SystemChance, SystemClock};
 use crate::metrics::Metrics;
 use crate::ops;
-use crate::pages::{Organisation, Pages, PagesSettings};
+use crate::pages::Pages;
 use crate::policy::PolicySet;
 use crate::proxy::listen::{self, ListenSettings};
 use crate::proxy::{Authorities, DoorLimits, REPLAYS_AT_ONCE, Resolver, Shared, redirect};
@@ -238,7 +240,12 @@ struct Parts<'a> {
 impl Parts<'_> {
     fn assemble(&self, examined: &Examined, providers: &Arc<Providers>) -> Result<Arc<Shared>, StartFault> {
         let settings = self.settings;
-        let pages = Arc::new(self.pages(providers)?);
+        let pages =
+            Pages::new(pages::pages_settings(settings, Some(&examined.policies))).map_err(StartFault::Problems)?;
+        for remark in pages.remarks() {
+            tracing::warn!("{remark}");
+        }
+        let pages = Arc::new(pages);
         let keys =
             self.background.block_on(signing::keys(self.vault, &*self.clock, settings.assertion.rotate_every))?;
         let issuer = origin(&settings.gate.sign_in_host, self.public_port);
@@ -283,30 +290,6 @@ impl Parts<'_> {
             authorities: Authorities::default(),
         }))
     }
-
-    fn pages(&self, providers: &Providers) -> Result<Pages, StartFault> {
-        let organisation = &self.settings.organisation;
-        let settings = PagesSettings {
-            organisation: Organisation {
-                name: organisation.name.clone(),
-                about: organisation.about.clone(),
-                contact: organisation.contact.clone(),
-                privacy: organisation.privacy.clone(),
-            },
-            templates: self.settings.pages.templates.clone(),
-            simulated: self.settings.simulated(),
-            no_orcid: providers.values().all(|provider| provider.settings().environment == Environment::Other),
-            provider_origins: providers
-                .values()
-                .filter_map(|provider| origin_of(&provider.settings().issuer))
-                .collect(),
-        };
-        Pages::new(settings).map_err(StartFault::Problems)
-    }
-}
-
-fn origin_of(issuer: &str) -> Option<String> {
-    url::Url::parse(issuer).ok().map(|url| url.origin().ascii_serialization())
 }
 
 fn addresses(

@@ -43,7 +43,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
             problems.extend(policies(settings));
         } else {
             match app::examine(settings) {
-                Ok(examined) => problems.extend(examined.warnings),
+                Ok(examined) => {
+                    problems.extend(examined.warnings);
+                    problems.extend(app::examine_pages(settings, &examined.policies));
+                }
                 Err(StartFault::Problems(found)) => problems.extend(found),
                 Err(other) => problems.push(Problem::error(other.to_string())),
             }

@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod keys;
 pub mod log;
+mod pages;
 mod ready;
 mod report;
 mod serve;
@@ -51,6 +52,8 @@ enum Verb {
     Explain(explain::Arguments),
     /// Make, rotate or list the keys that seal the vault
     Keys(keys::Arguments),
+    /// Write every page in every language as files to look at
+    Pages(pages::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),
 }
@@ -74,6 +77,7 @@ pub fn run() -> ExitCode {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Keys(arguments) => keys::run(&arguments),
+        Verb::Pages(arguments) => pages::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
     };
     match answer {

@@ -38,6 +38,10 @@ impl Assets {
         let (content_type, body) = self.by_path.get(path)?;
         Some(headers::asset(content_type, body.clone()))
     }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.by_path.iter().map(|(path, (_, body))| (path.as_str(), body))
+    }
 }
 
 fn content_type(extension: &str) -> &'static str {

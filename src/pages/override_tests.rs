@@ -5,15 +5,17 @@ use super::*;
 use crate::domain::Severity;
 use std::fs;
 
-fn with_files(files: &[(&str, &str)]) -> Result<Pages, Vec<Problem>> {
+pub(super) fn with_files(files: &[(&str, &str)]) -> Result<Pages, Vec<Problem>> {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
-        fs::write(folder.path().join(name), text).unwrap();
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
     }
     Pages::new(PagesSettings { templates: Some(folder.path().to_owned()), ..settings() })
 }
 
-fn shown(problems: &[Problem]) -> String {
+pub(super) fn shown(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("{problem}\n")).collect()
 }
 
@@ -97,7 +99,7 @@ fn a_template_that_fails_on_a_real_page_falls_back_to_ours() {
     let own = "{% if site and site.title == \"Odd\" %}{{ nobody }}{% endif %}fine";
     let pages = with_files(&[("denied.html", own)]).unwrap();
     let page = |title: &str| Page::Denied {
-        site: Some(SiteView { title: title.into(), url: None }),
+        site: Some(SiteView { name: "wiki".into(), title: title.into(), url: None }),
         needs: Vec::new(),
         retry: "/".into(),
         leave: None,

@@ -139,6 +139,38 @@ impl Page {
             }
         }
     }
+
+    /// The site it is about, in whose look it is drawn.
+    pub(super) fn site(&self) -> Option<&SiteView> {
+        match self {
+            Page::SignIn { site, .. }
+            | Page::Connected { site, .. }
+            | Page::Denied { site, .. }
+            | Page::SignOutAsk { site, .. }
+            | Page::SignedOut { site, .. }
+            | Page::Notice { site, .. } => site.as_ref(),
+            Page::Portal { site, .. } | Page::Refused { site, .. } => Some(site),
+            Page::Account(_) => None,
+        }
+    }
+
+    /// The same page as if it were about the site of this name, for a preview of that site's own look.
+    pub fn in_look_of(mut self, name: &str) -> Self {
+        let site = match &mut self {
+            Page::SignIn { site, .. }
+            | Page::Connected { site, .. }
+            | Page::Denied { site, .. }
+            | Page::SignOutAsk { site, .. }
+            | Page::SignedOut { site, .. }
+            | Page::Notice { site, .. } => site.as_mut(),
+            Page::Portal { site, .. } | Page::Refused { site, .. } => Some(site),
+            Page::Account(_) => None,
+        };
+        if let Some(site) = site {
+            site.name = name.to_owned();
+        }
+        self
+    }
 }
 
 /// What is known about the session at the provider after a sign-out here.
@@ -155,6 +187,8 @@ pub enum There {
 /// A site as people know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteView {
+    /// The site's name in its policy, by which it may have templates and texts of its own.
+    pub name: String,
     pub title: String,
     /// Where it answers; without it the title is shown as text.
     pub url: Option<String>,

@@ -7,7 +7,7 @@ use super::*;
 fn where_people_sign_in_elsewhere_no_page_speaks_of_orcid() {
     let pages = Pages::new(PagesSettings { no_orcid: true, ..settings() }).unwrap();
     for sample in samples::fair() {
-        let at_orcid = sample.page.provider().is_some_and(|by| by.environment != domain::Environment::Other);
+        let at_orcid = sample.page.provider().is_some_and(|by| by.environment != crate::domain::Environment::Other);
         if at_orcid
             || matches!(sample.page, Page::SignOutAsk { .. } | Page::Kept(_))
             || sample.name.starts_with("refused")

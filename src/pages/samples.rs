@@ -89,7 +89,7 @@ fn portals() -> Vec<(&'static str, Page)> {
     let about = "The University of Somewhere links your publications, theses and grants to your ORCID iD, \
                  so that reports fill themselves in and nothing you did is missed.";
     let page = |person, granted: &str| Page::Portal {
-        site: SiteView { title: "ORCID at Somewhere".to_owned(), url: Some("https://orcid.example.edu/".to_owned()) },
+        site: view("portal", "ORCID at Somewhere", "https://orcid.example.edu/"),
         about: Some(about.to_owned()),
         needs: lines("openid /read-limited /activities/update"),
         start: "/.lychgate/sign-in".to_owned(),
@@ -222,7 +222,7 @@ fn stranger() -> Stranger {
     let text = format!("{MARKUP}\"' onmouseover=\"x\u{202e}\u{0} {{{{ 7*7 }}}} {}", "long ".repeat(400));
     Stranger {
         person: PersonView { name: Some(text.clone()), id: text.clone(), uri: Some(format!("javascript:{text}")) },
-        site: SiteView { title: text.clone(), url: Some(format!("https://x.example/\"{MARKUP}")) },
+        site: SiteView { name: text.clone(), title: text.clone(), url: Some(format!("https://x.example/\"{MARKUP}")) },
         needs: vec![ScopeLine { text: text.clone(), ..scope_line(&crate::domain::Scope::openid()) }],
         provider: ProviderView::new(Environment::Other, &format!("https://x.example/{MARKUP}")),
         text,
@@ -297,12 +297,16 @@ pub(super) fn campus() -> ProviderView {
     ProviderView::new(Environment::Other, "https://login.example.edu/realms/staff")
 }
 
+fn view(name: &str, title: &str, url: &str) -> SiteView {
+    SiteView { name: name.to_owned(), title: title.to_owned(), url: Some(url.to_owned()) }
+}
+
 pub(super) fn library() -> SiteView {
-    SiteView { title: "Library Catalogue".to_owned(), url: Some("https://library.example.edu/".to_owned()) }
+    view("library", "Library Catalogue", "https://library.example.edu/")
 }
 
 pub(super) fn repository() -> SiteView {
-    SiteView { title: "Research Repository".to_owned(), url: Some("https://repository.example.edu/".to_owned()) }
+    view("repository", "Research Repository", "https://repository.example.edu/")
 }
 
 /// The fictitious professor whose iD ORCID itself uses as its example.

@@ -1,11 +1,11 @@
 //! The template engine: the embedded templates, an operator's own over them, escaping, and the
 //! functions `t` and `plain` that fetch texts. Called by [`super::Pages`].
 
+use super::folder::Layers;
 use super::texts::{self, Texts};
 use crate::domain::Problem;
 use minijinja::value::{Kwargs, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, escape_formatter};
-use std::path::Path;
 use std::sync::Arc;
 
 const EMBEDDED: &[(&str, &str)] = &[
@@ -39,13 +39,8 @@ pub fn source(name: &str) -> Option<&'static str> {
     EMBEDDED.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
 }
 
-/// An engine with the embedded templates and `own` (file name, source) over them.
-pub(super) fn engine(
-    texts: &Arc<Texts>,
-    organisation: &str,
-    own: &[(String, String)],
-    folder: &Path,
-) -> (Environment<'static>, Vec<Problem>) {
+/// An engine with the embedded templates and an operator's over them. It speaks no language yet: see [`speaking`].
+pub(super) fn engine(own: Layers<'_>) -> (Environment<'static>, Vec<Problem>) {
     let mut engine = Environment::new();
     let mut problems = Vec::new();
     // A misspelled variable is an error at start, not an empty space on a page.
@@ -56,29 +51,35 @@ pub(super) fn engine(
     syntax.trim_blocks(true).lstrip_blocks(true);
     match syntax.build() {
         Ok(syntax) => engine.set_syntax(syntax),
-        Err(error) => problems.push(complaint(&error, folder)),
+        Err(error) => problems.push(complaint(&error, own)),
     }
     engine.set_formatter(|out, state, value| match (state.auto_escape(), value.as_str()) {
         (_, None) if value.is_none() => Ok(()),
         (AutoEscape::Html, Some(text)) if !value.is_safe() => Ok(out.write_str(&escape(text))?),
         _ => escape_formatter(out, state, value),
     });
-    let organisation: Arc<str> = organisation.into();
-    let (known, house) = (Arc::clone(texts), Arc::clone(&organisation));
-    engine.add_function("t", move |key: &str, values: Kwargs| rich(&known, &house, key, &values));
-    let known = Arc::clone(texts);
-    engine.add_function("plain", move |key: &str, values: Kwargs| plain(&known, &organisation, key, &values));
     let embedded = EMBEDDED.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned()));
-    for (name, source) in embedded.chain(own.iter().cloned()) {
+    for (name, source) in embedded.chain(own.templates().cloned()) {
         if let Err(error) = engine.add_template_owned(name, source) {
-            problems.push(complaint(&error, folder));
+            problems.push(complaint(&error, own));
         }
     }
     (engine, problems)
 }
 
+/// The same templates with the texts of one catalogue. The templates themselves are shared, not compiled again.
+pub(super) fn speaking(engine: &Environment<'static>, texts: &Arc<Texts>, organisation: &str) -> Environment<'static> {
+    let mut engine = engine.clone();
+    let organisation: Arc<str> = organisation.into();
+    let (known, house) = (Arc::clone(texts), Arc::clone(&organisation));
+    engine.add_function("t", move |key: &str, values: Kwargs| rich(&known, &house, key, &values));
+    let known = Arc::clone(texts);
+    engine.add_function("plain", move |key: &str, values: Kwargs| plain(&known, &organisation, key, &values));
+    engine
+}
+
 /// What is wrong with a template, with its file and line.
-pub(super) fn complaint(error: &Error, folder: &Path) -> Problem {
+pub(super) fn complaint(error: &Error, own: Layers<'_>) -> Problem {
     let mut message = format!("this template cannot be used: {}", error.kind());
     if let Some(detail) = error.detail() {
         message.push_str(": ");
@@ -96,7 +97,7 @@ pub(super) fn complaint(error: &Error, folder: &Path) -> Problem {
         }
         cause = inner.source();
     }
-    let problem = Problem::error(message).file(name.map_or(folder.to_owned(), |name| folder.join(name)));
+    let problem = Problem::error(message).file(own.place_of(name.unwrap_or_default()));
     match line {
         Some(line) => problem.line(line),
         None => problem,

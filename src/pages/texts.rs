@@ -1,13 +1,13 @@
-//! [`Texts`]: every word the pages say, by key, from the files in `en/` and an operator's `en.toml`.
-//! Templates fetch them with `t("key", value=…)`, so that a translation never touches a template.
+//! [`Texts`]: every word the pages say in one language, by key, from the files in `en/`, `es/` and so on and an
+//! operator's `en.toml`, `es.toml`, …. What a translation lacks stands there in English. Templates fetch them with `t("key", value=…)`, so that a translation never touches a template.
 
-use crate::domain::Problem;
+use crate::domain::{Language, Problem};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// The file's name in the operator's folder.
-pub const FILE: &str = "en.toml";
+/// Their names in the operator's folder, one a language.
+pub const FILES: [&str; 7] = ["en.toml", "es.toml", "fr.toml", "de.toml", "pt.toml", "zh.toml", "ar.toml"];
 /// Begins the keys of lines for providers that are no ORCID.
 const OTHER: &str = "other.";
 /// The files of one catalogue: each page brings its own, so that they can be written and translated one by one.
@@ -25,27 +25,65 @@ const ENGLISH: &[&str] = &[
     include_str!("en/other.toml"),
 ];
 
+macro_rules! translation {
+    ($tag:literal) => {
+        &[
+            include_str!(concat!($tag, "/common.toml")),
+            include_str!(concat!($tag, "/journeys.toml")),
+            include_str!(concat!($tag, "/account.toml")),
+            include_str!(concat!($tag, "/notices.toml")),
+            include_str!(concat!($tag, "/other.toml")),
+        ]
+    };
+}
+
+/// A text added to English is missed in each of these by the test `every_translation_says_everything`.
+const TRANSLATIONS: [(Language, &[&str]); 6] = [
+    (Language::Es, translation!("es")),
+    (Language::Fr, translation!("fr")),
+    (Language::De, translation!("de")),
+    (Language::Pt, translation!("pt")),
+    (Language::Zh, translation!("zh")),
+    (Language::Ar, translation!("ar")),
+];
+
 /// A catalogue: dotted key to text with `{placeholders}`.
 #[derive(Clone, Debug)]
 pub struct Texts {
     lines: BTreeMap<String, String>,
 }
 
-static EMBEDDED: LazyLock<Texts> = LazyLock::new(|| {
+static EMBEDDED: LazyLock<Texts> = LazyLock::new(|| Texts { lines: lines(ENGLISH) });
+
+static TRANSLATED: LazyLock<BTreeMap<Language, Texts>> = LazyLock::new(|| {
+    let translated = TRANSLATIONS.iter().map(|(language, sources)| {
+        let mut whole = EMBEDDED.lines.clone();
+        whole.extend(lines(sources));
+        (*language, Texts { lines: whole })
+    });
+    translated.collect()
+});
+
+fn lines(sources: &[&str]) -> BTreeMap<String, String> {
     let mut lines = BTreeMap::new();
-    for source in ENGLISH {
-        let table: toml::Table = source.parse().expect("the embedded catalogue is tested to parse");
+    for source in sources {
+        let table: toml::Table = source.parse().expect("the embedded catalogues are tested to parse");
         flatten("", &table, &mut |key, text| {
             lines.insert(key, text.unwrap_or_default().to_owned());
         });
     }
-    Texts { lines }
-});
+    lines
+}
 
 impl Texts {
     /// The embedded English catalogue.
     pub fn english() -> &'static Texts {
         &EMBEDDED
+    }
+
+    /// The embedded catalogue of a language.
+    pub fn of(language: Language) -> &'static Texts {
+        TRANSLATED.get(&language).unwrap_or(&EMBEDDED)
     }
 
     /// The text under `key` as written, placeholders and all.
@@ -231,18 +269,63 @@ mod tests {
         }
     }
 
+    /// Tells a translator exactly what is to be written where.
+    #[test]
+    fn every_translation_says_everything() {
+        let english = &EMBEDDED.lines;
+        let names = |text: &str| placeholders(text).map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        let mut complaints = String::new();
+        for (language, sources) in TRANSLATIONS {
+            let own = lines(sources);
+            let lacking: Vec<&str> = english.keys().filter(|key| !own.contains_key(*key)).map(String::as_str).collect();
+            let unasked: Vec<&str> = own.keys().filter(|key| !english.contains_key(*key)).map(String::as_str).collect();
+            if !lacking.is_empty() {
+                complaints += &format!("src/pages/{language}/ lacks: {}\n", lacking.join(", "));
+            }
+            if !unasked.is_empty() {
+                complaints += &format!("src/pages/{language}/ says what nobody asks for: {}\n", unasked.join(", "));
+            }
+            for (key, text) in &own {
+                let Some(original) = english.get(key) else { continue };
+                if names(text) != names(original) {
+                    complaints += &format!("{language} {key}: other placeholders than in {original:?}\n");
+                }
+                let same_everywhere = ["lang", "dir", "provider.production", "layout.orcid-id"].contains(&key.as_str());
+                if text == original && !same_everywhere {
+                    complaints += &format!("{language} {key}: still English\n");
+                }
+            }
+            assert_eq!(own.get("dir").map(String::as_str), Some(if language.is_rtl() { "rtl" } else { "ltr" }));
+            assert!(own["lang"].starts_with(language.tag()), "{language}: {}", own["lang"]);
+        }
+        assert!(complaints.is_empty(), "translations are not complete:\n{complaints}");
+    }
+
+    #[test]
+    fn no_translation_says_a_thing_twice() {
+        for (language, sources) in TRANSLATIONS {
+            let mut count = 0;
+            for source in sources {
+                flatten("", &source.parse().unwrap(), &mut |_, _| count += 1);
+            }
+            assert_eq!(count, lines(sources).len(), "{language}: a key stands in two files");
+        }
+    }
+
     #[test]
     fn what_is_said_elsewhere_stands_for_a_line_and_names_no_orcid() {
-        let texts = Texts::english();
-        let others = texts.for_others();
-        for key in texts.keys().filter_map(|key| key.strip_prefix(OTHER)) {
-            let (here, there) = (texts.get(key).unwrap_or_else(|| panic!("{key} stands for nothing")), others.get(key));
-            let there = there.unwrap();
-            assert_ne!(here, there, "{key}");
-            assert!(!there.contains("ORCID") && !there.contains(" iD"), "{key}: {there}");
-            assert!(placeholders(there).all(|name| fills(here, name)), "{key} asks for more than it is given");
+        for language in Language::ALL {
+            let texts = Texts::of(language);
+            let others = texts.for_others();
+            for key in texts.keys().filter_map(|key| key.strip_prefix(OTHER)) {
+                let here = texts.get(key).unwrap_or_else(|| panic!("{key} stands for nothing"));
+                let there = others.get(key).unwrap();
+                assert_ne!(here, there, "{language} {key}");
+                assert!(!there.contains("ORCID") && !there.contains(" iD"), "{language} {key}: {there}");
+                assert!(placeholders(there).all(|name| fills(here, name)), "{key} asks for more than it is given");
+            }
+            assert_eq!(others.get("denied.needs"), texts.get("denied.needs"));
         }
-        assert_eq!(others.get("denied.needs"), texts.get("denied.needs"));
     }
 
     #[test]
@@ -259,10 +342,18 @@ mod tests {
 
     #[test]
     fn brand_words_are_spelled_right() {
+        let spelled = ["ORCiD", "Orcid", "ORCID ID", "ORCID-ID", "ORCID-iD", "ORCID id", "ORCID ids"];
+        for (language, (key, text)) in Language::ALL
+            .into_iter()
+            .flat_map(|language| Texts::of(language).lines.iter().map(move |it| (language, it)))
+        {
+            for wrong in spelled {
+                assert!(!text.contains(wrong), "{language} {key} says {wrong:?}");
+            }
+        }
         for key in Texts::english().keys() {
             let text = Texts::english().get(key).unwrap();
-            for wrong in ["ORCiD", "Orcid", "ORCID ID", "ORCID id", "ORCID number", "Log in", "log in", "login", "user"]
-            {
+            for wrong in ["ORCID number", "Log in", "log in", "login", "user"] {
                 assert!(!text.contains(wrong), "{key} says {wrong:?}");
             }
         }

@@ -2,6 +2,7 @@
 //! host with a sealed arrival (J1, J4, J5, J16). Called by `proxy` with the policy's answer; never waits.
 
 use super::arrival::{Arrival, ArrivalCookie, LEFT_COOKIE, Mode};
+use super::language::in_chosen_language;
 use super::navigation::is_navigation;
 use super::settings::SIGN_IN;
 use super::{OwnRequest, SignIn, with_cookies};
@@ -141,7 +142,8 @@ impl SignIn {
             client: None,
             came_from: came_from.filter(|page| page.len() <= room),
         };
-        Departure { address: self.address_with(SIGN_IN, &arrival), cookies }
+        let sign_in = in_chosen_language(SIGN_IN, request);
+        Departure { address: self.address_with(&sign_in, &arrival), cookies }
     }
 
     /// The likeliest reason why every sign-in of this browser leads to the next one: what it brings along tells.

@@ -19,6 +19,7 @@ mod finish;
 mod form_token;
 mod hint;
 mod kept;
+mod language;
 mod me;
 mod navigation;
 mod outcomes;
@@ -60,6 +61,7 @@ use arc_swap::ArcSwap;
 use arrival::Arrival;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
+use language::Choice;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
@@ -145,7 +147,18 @@ impl SignIn {
     }
 
     /// Answers under `/.lychgate/` on the sign-in host.
-    pub async fn at_sign_in_host(&self, request: OwnRequest) -> Response<Bytes> {
+    pub async fn at_sign_in_host(&self, mut request: OwnRequest) -> Response<Bytes> {
+        match language::choice(&request) {
+            Choice::None => self.of_sign_in_host(request).await,
+            Choice::Back(language) => language::remember(self.switched_language(&request), language),
+            Choice::Here(language, path) => {
+                (request.language, request.path) = (language, path);
+                language::remember(self.of_sign_in_host(request).await, language)
+            }
+        }
+    }
+
+    async fn of_sign_in_host(&self, request: OwnRequest) -> Response<Bytes> {
         let (path, language) = (request.path.as_str(), request.language);
         if let Some(name) = path.strip_prefix(settings::CALLBACK) {
             return match self.callback(name, &request).await {
@@ -187,7 +200,18 @@ impl SignIn {
 
     /// Answers under `/.lychgate/` on a host of `site`. Nothing here can change a connection, another
     /// site or another session: the site's own script shares this origin.
-    pub async fn at_site_host(&self, site: &Arc<Site>, request: OwnRequest) -> Response<Bytes> {
+    pub async fn at_site_host(&self, site: &Arc<Site>, mut request: OwnRequest) -> Response<Bytes> {
+        match language::choice(&request) {
+            Choice::None => self.of_site_host(site, request).await,
+            Choice::Back(language) => language::remember(self.switched_language(&request), language),
+            Choice::Here(language, path) => {
+                (request.language, request.path) = (language, path);
+                language::remember(self.of_site_host(site, request).await, language)
+            }
+        }
+    }
+
+    async fn of_site_host(&self, site: &Arc<Site>, request: OwnRequest) -> Response<Bytes> {
         let language = request.language;
         let step = match request.path.as_str() {
             settings::ARRIVE => self.arrive(site, &request).await,
@@ -258,7 +282,8 @@ impl SignIn {
     }
 
     fn site_view(&self, site: &Arc<Site>) -> SiteView {
-        SiteView { title: site.title.clone(), url: Some(format!("{}/", self.origin(site.main_host()))) }
+        let url = Some(format!("{}/", self.origin(site.main_host())));
+        SiteView { name: site.name.to_string(), title: site.title.clone(), url }
     }
 
     fn provider_view(&self, client: &ClientName) -> Option<ProviderView> {

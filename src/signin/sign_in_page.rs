@@ -64,7 +64,7 @@ impl SignIn {
             && arrival.mode != Mode::Ask
             && is_navigation(&request.method, &request.headers)
         {
-            return Ok(pages::redirect(&self.ticket_address(&arrival, &root.session.key)));
+            return Ok(pages::redirect(&self.ticket_address(request, &arrival, &root.session.key)));
         }
         let skip_page = arrival.mode == Mode::Direct || site.sign_in == SignInStyle::Direct;
         if skip_page && arrival.mode != Mode::Ask {
@@ -81,7 +81,7 @@ impl SignIn {
                 if matches!(self.reach(&root, &arrival, &site), Reach::Enough)
                     && is_navigation(&request.method, &request.headers) =>
             {
-                Ok(pages::redirect(&self.ticket_address(&arrival, &root.session.key)))
+                Ok(pages::redirect(&self.ticket_address(request, &arrival, &root.session.key)))
             }
             (Expected::Arrival(arrival, _), _) => Ok(pages::redirect(&self.address_with(SIGN_IN, &arrival))),
             (Expected::Late(way_back), _) => Ok(pages::redirect(&way_back)),

@@ -57,14 +57,16 @@ impl SignIn {
         let id = AttemptId::draw(&*self.chance);
         let (state, nonce, verifier) = (id.text(), id.derive(&self.nonces), id.derive(&self.verifiers));
         let hint = self.hint_for(request, attempt.arrival.as_ref());
+        let language = request.chosen_language().map(|language| language.to_string());
         let question = AuthorizationRequest {
             scopes: attempt.asked.clone(),
             state: &state,
             nonce: &nonce,
             pkce_verifier: &verifier,
             prompt_login: attempt.prompted,
-            lang: None,
             hint: hint.as_ref(),
+            // ORCID keeps it as what the person prefers there, so a guess from `Accept-Language` is not sent.
+            lang: language.as_deref(),
         };
         let address = match provider.authorization_url(&question).await {
             Ok(address) => address,

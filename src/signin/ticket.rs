@@ -1,10 +1,11 @@
 //! [`Ticket`]: brings a sign-in from the sign-in host to one site host (J5). Sealed, sixty seconds,
 //! spent once, and worth nothing without the arrival cookie of the browser that set out for it.
 
-use super::SignIn;
 use super::arrival::{Arrival, ArrivalHash, Target};
+use super::language::in_chosen_language;
 use super::sealed::{self, Kind};
 use super::settings::ARRIVE;
+use super::{OwnRequest, SignIn};
 use crate::domain::{Host, SiteName, UnixTime};
 use crate::vault::{HashedSessionKey, Sealer};
 use serde::{Deserialize, Serialize};
@@ -52,8 +53,9 @@ impl Ticket {
 
 impl SignIn {
     /// The address that signs the browser in at the site it came from.
-    pub(super) fn ticket_address(&self, arrival: &Arrival, root: &HashedSessionKey) -> String {
+    pub(super) fn ticket_address(&self, request: &OwnRequest, arrival: &Arrival, root: &HashedSessionKey) -> String {
         let ticket = Ticket::new(self.chance.bytes(), arrival, root, self.clock.now());
-        format!("{}{ARRIVE}?ticket={}", self.origin(&arrival.host), ticket.seal(&self.tickets, &arrival.host))
+        let arrive = in_chosen_language(ARRIVE, request);
+        format!("{}{arrive}?ticket={}", self.origin(&arrival.host), ticket.seal(&self.tickets, &arrival.host))
     }
 }
