@@ -4,6 +4,7 @@
 
 mod account;
 mod kept_forms;
+mod languages;
 mod newcomers;
 pub(crate) mod scene;
 

