@@ -150,6 +150,7 @@ impl Page {
             | Page::SignedOut { site, .. }
             | Page::Notice { site, .. } => site.as_ref(),
             Page::Portal { site, .. } | Page::Refused { site, .. } => Some(site),
+            Page::Choose(page) => page.site.as_ref(),
             Page::Account(_) => None,
         }
     }
@@ -164,6 +165,7 @@ impl Page {
             | Page::SignedOut { site, .. }
             | Page::Notice { site, .. } => site.as_mut(),
             Page::Portal { site, .. } | Page::Refused { site, .. } => Some(site),
+            Page::Choose(page) => page.site.as_mut(),
             Page::Account(_) => None,
         };
         if let Some(site) = site {

@@ -163,6 +163,7 @@ fn documents_link_to_files_that_exist() {
         "docs/CHANGELOG.md",
         "docs/recipes/otterwiki.md",
         "docs/PROVIDERS.md",
+        "docs/PAGES.md",
         "docs/PERFORMANCE.md",
         "docs/SIMULATOR.md",
         "tests/README.md",
