@@ -164,6 +164,7 @@ fn documents_link_to_files_that_exist() {
         "docs/recipes/otterwiki.md",
         "docs/PROVIDERS.md",
         "docs/PAGES.md",
+        "docs/RESEARCHERS.md",
         "docs/PERFORMANCE.md",
         "docs/SIMULATOR.md",
         "tests/README.md",
@@ -181,6 +182,22 @@ fn documents_link_to_files_that_exist() {
             assert!(folder.join(target).exists(), "{name} links to {target}, which does not exist");
         }
     }
+}
+
+/// The help desk finds the words of the page it is asked about.
+#[test]
+fn the_help_desk_is_told_of_pages_by_the_words_that_stand_on_them() {
+    let texts = lychgate::pages::texts::Texts::english();
+    let said: Vec<String> =
+        texts.keys().filter_map(|key| texts.get(key)).map(|text| text.replace("{site}", "SITE")).collect();
+    let text = document("docs/RESEARCHERS.md");
+    let titles = text.lines().filter_map(|line| line.strip_prefix("| \"")).filter_map(|line| line.split('"').next());
+    let mut count = 0;
+    for title in titles {
+        count += 1;
+        assert!(said.iter().any(|known| known == title), "docs/RESEARCHERS.md tells of {title:?}, which no page says");
+    }
+    assert!(count >= 10, "the table is no longer where this test looks");
 }
 
 /// What PROVIDERS.md shows of a configuration can be written so.

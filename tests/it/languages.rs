@@ -136,3 +136,18 @@ async fn a_refusal_on_a_sites_own_address_can_be_read_in_another_language() {
     again.assert_status(403).assert_at(&page).assert_says(&says(Language::Zh, "refused.lead"));
     campus.close().await;
 }
+
+#[test]
+fn a_preview_is_written_anew_but_never_over_what_somebody_else_put_there() {
+    let folder = crate::campus::temp::directory();
+    let preview = || crate::cli::child::run(folder.path(), ["pages", "preview", "out"]);
+    preview().assert_code(0).assert_says(&["index.html"]);
+    preview().assert_code(0);
+    let page = std::fs::read_to_string(folder.path().join("out/ar/sign-in.html")).unwrap();
+    assert!(page.contains("dir=\"rtl\"") && page.contains("href=\"../de/sign-in.html\""), "{page}");
+    let style = page.split("href=\"../assets/").nth(2).unwrap().split('"').next().unwrap();
+    assert!(folder.path().join("out/assets").join(style).exists(), "{style}");
+    std::fs::write(folder.path().join("out/index.html"), "mine").unwrap();
+    preview().assert_code(2).assert_complains(&["holds something else"]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("out/index.html")).unwrap(), "mine");
+}
