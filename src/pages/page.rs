@@ -151,6 +151,7 @@ impl Page {
             | Page::Notice { site, .. } => site.as_ref(),
             Page::Portal { site, .. } | Page::Refused { site, .. } => Some(site),
             Page::Choose(page) => page.site.as_ref(),
+            Page::Broken(page) => page.site.as_ref(),
             Page::Account(_) => None,
         }
     }
@@ -166,6 +167,7 @@ impl Page {
             | Page::Notice { site, .. } => site.as_mut(),
             Page::Portal { site, .. } | Page::Refused { site, .. } => Some(site),
             Page::Choose(page) => page.site.as_mut(),
+            Page::Broken(page) => page.site.as_mut(),
             Page::Account(_) => None,
         };
         if let Some(site) = site {

@@ -31,6 +31,7 @@ macro_rules! translation {
             include_str!(concat!($tag, "/common.toml")),
             include_str!(concat!($tag, "/journeys.toml")),
             include_str!(concat!($tag, "/account.toml")),
+            include_str!(concat!($tag, "/broken.toml")),
             include_str!(concat!($tag, "/choose.toml")),
             include_str!(concat!($tag, "/notices.toml")),
             include_str!(concat!($tag, "/other.toml")),

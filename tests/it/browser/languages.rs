@@ -15,7 +15,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// Faces with everything that pages are made of.
-const FACES: [&str; 10] = [
+const FACES: [&str; 11] = [
+    "broken",
     "choose",
     "sign-in-scopes",
     "sign-in-continue",
