@@ -152,7 +152,8 @@ impl Page {
             Page::Portal { site, .. } | Page::Refused { site, .. } => Some(site),
             Page::Choose(page) => page.site.as_ref(),
             Page::Broken(page) => page.site.as_ref(),
-            Page::Account(_) => None,
+            Page::Confirm(page) => page.site.as_ref(),
+            Page::Account(_) | Page::Disconnect(_) | Page::Disconnected(_) => None,
         }
     }
 
@@ -168,7 +169,8 @@ impl Page {
             Page::Portal { site, .. } | Page::Refused { site, .. } => Some(site),
             Page::Choose(page) => page.site.as_mut(),
             Page::Broken(page) => page.site.as_mut(),
-            Page::Account(_) => None,
+            Page::Confirm(page) => page.site.as_mut(),
+            Page::Account(_) | Page::Disconnect(_) | Page::Disconnected(_) => None,
         };
         if let Some(site) = site {
             site.name = name.to_owned();

@@ -33,6 +33,7 @@ macro_rules! translation {
             include_str!(concat!($tag, "/account.toml")),
             include_str!(concat!($tag, "/broken.toml")),
             include_str!(concat!($tag, "/choose.toml")),
+            include_str!(concat!($tag, "/confirm.toml")),
             include_str!(concat!($tag, "/notices.toml")),
             include_str!(concat!($tag, "/other.toml")),
         ]

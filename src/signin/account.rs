@@ -106,7 +106,7 @@ impl SignIn {
         let view = |name: &SiteName| match policies.site(name) {
             Some(site) => self.site_view(site),
             // It has been taken down since.
-            None => SiteView { title: name.to_string(), url: None },
+            None => SiteView { name: name.to_string(), title: name.to_string(), url: None },
         };
         let mut lines: Vec<(UnixTime, &SiteName)> =
             used.iter().map(|used| (last_use(used, listed), &used.site)).collect();
