@@ -123,9 +123,10 @@ impl Pages {
         headers::picture(svg)
     }
 
-    fn parts(&self, badge: &Badge, icon: Option<String>, _language: Language) -> Parts {
-        let house = &self.orcid.house;
-        let word = |key: &str| escape(&house.text(key, &[]));
+    fn parts(&self, badge: &Badge, icon: Option<String>, language: Language) -> Parts {
+        let house = self.house.house(language);
+        let say = |key: &str, values: &[(&str, &str)]| house.map(|house| house.text(key, values)).unwrap_or_default();
+        let word = |key: &str| escape(&say(key, &[]));
         let proven = badge.proof != Proof::None;
         let name = badge.name.as_deref().map(|name| clean(name, SHORT)).filter(|name| proven && !name.is_empty());
         let icon = icon.filter(|_| proven);
@@ -142,15 +143,15 @@ impl Pages {
             BadgeStyle::Full => Some(badge.uri.clone()),
             BadgeStyle::Compact => Some(badge.id.to_string()),
             // Until there is an icon, its place is taken by what it stands for.
-            BadgeStyle::Inline if icon.is_none() => Some(house.text("badge.id", &[])),
+            BadgeStyle::Inline if icon.is_none() => Some(say("badge.id", &[])),
             BadgeStyle::Inline => None,
         };
         let mut label = match &name {
-            Some(name) => house.text("badge.of", &[("name", name), ("uri", &badge.uri)]),
-            None => house.text("badge.alone", &[("uri", &badge.uri)]),
+            Some(name) => say("badge.of", &[("name", name), ("uri", &badge.uri)]),
+            None => say("badge.alone", &[("uri", &badge.uri)]),
         };
         if let Some(remark) = remark {
-            let _ = write!(label, " ({})", house.text(remark, &[]));
+            let _ = write!(label, " ({})", say(remark, &[]));
         }
         Parts {
             name: name.map(|name| escape(&name)),

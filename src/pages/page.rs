@@ -153,6 +153,7 @@ impl Page {
             Page::Choose(page) => page.site.as_ref(),
             Page::Broken(page) => page.site.as_ref(),
             Page::Confirm(page) => page.site.as_ref(),
+            Page::Onward(page) => Some(&page.site),
             Page::Account(_) | Page::Disconnect(_) | Page::Disconnected(_) => None,
         }
     }
@@ -170,6 +171,7 @@ impl Page {
             Page::Choose(page) => page.site.as_mut(),
             Page::Broken(page) => page.site.as_mut(),
             Page::Confirm(page) => page.site.as_mut(),
+            Page::Onward(page) => Some(&mut page.site),
             Page::Account(_) | Page::Disconnect(_) | Page::Disconnected(_) => None,
         };
         if let Some(site) = site {

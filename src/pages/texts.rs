@@ -31,10 +31,12 @@ macro_rules! translation {
             include_str!(concat!($tag, "/common.toml")),
             include_str!(concat!($tag, "/journeys.toml")),
             include_str!(concat!($tag, "/account.toml")),
+            include_str!(concat!($tag, "/badge.toml")),
             include_str!(concat!($tag, "/broken.toml")),
             include_str!(concat!($tag, "/choose.toml")),
             include_str!(concat!($tag, "/confirm.toml")),
             include_str!(concat!($tag, "/notices.toml")),
+            include_str!(concat!($tag, "/onward.toml")),
             include_str!(concat!($tag, "/other.toml")),
         ]
     };
@@ -293,7 +295,9 @@ mod tests {
                 if names(text) != names(original) {
                     complaints += &format!("{language} {key}: other placeholders than in {original:?}\n");
                 }
-                let same_everywhere = ["lang", "dir", "provider.production", "layout.orcid-id"].contains(&key.as_str());
+                let same_everywhere =
+                    ["lang", "dir", "provider.production", "layout.orcid-id", "badge.id", "badge.alone"]
+                        .contains(&key.as_str());
                 if text == original && !same_everywhere {
                     complaints += &format!("{language} {key}: still English\n");
                 }

@@ -72,6 +72,11 @@ impl Voice {
         if elsewhere { &self.other } else { &self.orcid }.get(&language)
     }
 
+    /// What all pages for people of ORCID have in common, in a language.
+    pub(super) fn house(&self, language: Language) -> Option<&House> {
+        self.orcid.get(&language).map(|tongue| &tongue.house)
+    }
+
     /// Draws every sample page in each language that an operator's files change: plain ones, and ones full of
     /// hostile texts, none of which may reach the page as markup, whatever a template does (T84). What is embedded is
     /// tried by the tests.
