@@ -154,6 +154,7 @@ impl Page {
             Page::Broken(page) => page.site.as_ref(),
             Page::Confirm(page) => page.site.as_ref(),
             Page::Onward(page) => Some(&page.site),
+            Page::Kept(page) => Some(&page.site),
             Page::Account(_) | Page::Disconnect(_) | Page::Disconnected(_) => None,
         }
     }
@@ -172,6 +173,7 @@ impl Page {
             Page::Broken(page) => page.site.as_mut(),
             Page::Confirm(page) => page.site.as_mut(),
             Page::Onward(page) => Some(&mut page.site),
+            Page::Kept(page) => Some(&mut page.site),
             Page::Account(_) | Page::Disconnect(_) | Page::Disconnected(_) => None,
         };
         if let Some(site) = site {

@@ -30,6 +30,7 @@ macro_rules! translation {
         &[
             include_str!(concat!($tag, "/common.toml")),
             include_str!(concat!($tag, "/journeys.toml")),
+            include_str!(concat!($tag, "/kept.toml")),
             include_str!(concat!($tag, "/account.toml")),
             include_str!(concat!($tag, "/badge.toml")),
             include_str!(concat!($tag, "/broken.toml")),
