@@ -68,6 +68,7 @@ pub fn policy_context(settings: &Settings) -> PolicyContext {
                 environment: client.environment,
                 membership: client.membership,
                 base_scope: Scope::clone(&client.base_scope),
+                foreign_subjects: client.foreign_subjects,
             };
             (name.clone(), facts)
         })

@@ -210,8 +210,8 @@ fn clients(table: &Table<'_>, context: &PolicyContext) -> Vec<ClientName> {
         if clients.contains(&name) {
             table.source.add(complain(format!("`{name}` is listed already")).remedy("list each client once"));
         } else if let Some(other) = clients.iter().find(|other| are_strangers(&context.clients, other, &name)) {
-            let problem = complain(format!("`{name}` and `{other}` belong to different environments of ORCID"));
-            let remedy = "make a site of its own for each: the same iD is somebody else there";
+            let problem = complain(format!("the same name may be two people at `{name}` and at `{other}`"));
+            let remedy = "make a site of its own for each: the app could not tell them apart";
             table.source.add(problem.remedy(remedy));
         }
         clients.push(name);
@@ -239,11 +239,12 @@ fn client(table: &Table<'_>, found: &Found<String>, context: &PolicyContext) -> 
     name
 }
 
-/// iDs of ORCID and of its sandbox look alike and name different people; a rule's list could not tell.
+/// iDs of ORCID and of its sandbox look alike and name different people, and so do two providers' own names for
+/// people. Neither a rule's list nor the app could tell.
 fn are_strangers(known: &BTreeMap<ClientName, ClientFacts>, one: &ClientName, other: &ClientName) -> bool {
-    let environment = |name| known.get(name).map(|facts| facts.environment);
-    let both = [environment(one), environment(other)];
-    both[0] != both[1] && !both.contains(&Some(Environment::Other))
+    let (Some(one), Some(other)) = (known.get(one), known.get(other)) else { return false };
+    let both_orcid = one.environment != Environment::Other && other.environment != Environment::Other;
+    both_orcid && one.environment != other.environment || one.foreign_subjects && other.foreign_subjects
 }
 
 fn switches(table: &Table<'_>) -> PathSwitches {

@@ -57,6 +57,7 @@ fn set(text: &str) -> PolicySet {
         environment,
         membership: crate::domain::Membership::Member,
         base_scope: crate::domain::Scope::openid(),
+        foreign_subjects: false,
     };
     let main: crate::domain::ClientName = "main".parse().unwrap();
     let context = PolicyContext {

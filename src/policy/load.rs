@@ -31,6 +31,8 @@ pub struct ClientFacts {
     pub membership: Membership,
     /// `openid` or `/authenticate`: what every sign-in asks for.
     pub base_scope: Scope,
+    /// Its researchers are known by the provider's own names for them, not by iDs.
+    pub foreign_subjects: bool,
 }
 
 /// All sites, as one generation: a request is decided by one set from beginning to end.

@@ -12,7 +12,12 @@ fn home() -> PathBuf {
 }
 
 fn context() -> PolicyContext {
-    let facts = |environment, membership| ClientFacts { environment, membership, base_scope: Scope::openid() };
+    let facts = |environment, membership| ClientFacts {
+        environment,
+        membership,
+        base_scope: Scope::openid(),
+        foreign_subjects: false,
+    };
     let name = |name: &str| name.parse::<ClientName>().unwrap();
     PolicyContext {
         sign_in_host: "signin.campus.example".parse().unwrap(),
@@ -309,10 +314,17 @@ fn any_text_is_answered_without_panic() {
 #[test]
 fn b11_a_site_may_know_researchers_through_several_clients() {
     let mut context = context();
-    let sandbox =
-        ClientFacts { environment: Environment::Sandbox, membership: Membership::Member, base_scope: Scope::openid() };
+    let sandbox = ClientFacts {
+        environment: Environment::Sandbox,
+        membership: Membership::Member,
+        base_scope: Scope::openid(),
+        foreign_subjects: false,
+    };
     let campus = ClientFacts { environment: Environment::Other, ..sandbox.clone() };
     context.clients.insert("box".parse().unwrap(), sandbox);
+    for name in ["staff", "guests"] {
+        context.clients.insert(name.parse().unwrap(), ClientFacts { foreign_subjects: true, ..campus.clone() });
+    }
     context.clients.insert("campus".parse().unwrap(), campus);
     let load = |client: &str, scopes: &str| {
         let text = format!(
@@ -333,7 +345,8 @@ fn b11_a_site_may_know_researchers_through_several_clients() {
         (r#"["main", "main"]"#, "[]", "`main` is listed already"),
         (r#"["main", "mian"]"#, "[]", "the configuration has no client `mian`"),
         ("[]", "[]", "0 clients"),
-        (r#"["main", "box"]"#, "[]", "different environments of ORCID"),
+        (r#"["main", "box"]"#, "[]", "may be two people"),
+        (r#"["staff", "main", "guests"]"#, "[]", "may be two people at `guests` and at `staff`"),
         (r#"["main", "open"]"#, r#"["/read-limited"]"#, "needs a member client"),
         ("7", "[]", "a text or a list of texts"),
     ] {

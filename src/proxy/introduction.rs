@@ -127,6 +127,7 @@ mod tests {
             environment: Environment::Simulator,
             membership: Membership::Public,
             base_scope: Scope::openid(),
+            foreign_subjects: false,
         };
         let context = PolicyContext {
             sign_in_host: "gate.example".parse().unwrap(),

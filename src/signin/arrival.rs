@@ -52,6 +52,8 @@ pub(super) enum Mode {
     Again,
     /// They have seen a page that explains everything (the portal): on to the provider.
     Direct,
+    /// They have just seen a page that names them, and went on from there.
+    Known,
 }
 
 /// Where to go back to.

@@ -91,6 +91,9 @@ impl SignIn {
             let key = ConnectionKey { environment, client: client.clone(), subject: Subject::Orcid(id) };
             if proof != Proof::None
                 && let Some(connection) = self.vault.connection(&key).await?
+                // Whoever took everything back, or for whom ORCID no longer vouches, is connected no more.
+                && connection.broken.is_none()
+                && !connection.scopes.is_empty()
             {
                 return Ok(Shown { id, name: connection.name.clone(), environment, proof });
             }

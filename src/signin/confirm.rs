@@ -25,13 +25,15 @@ const GIVEN_BACK_AFTER: Duration = Duration::from_secs(20 * 60);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl SignIn {
-    /// Whether the site wants it, unless the same person is signed in in this browser already.
+    /// Whether the site wants it, unless the same person is signed in in this browser already. A site that is gone
+    /// meanwhile may have wanted it.
     pub(super) fn wants_confirmation(&self, attempt: &Attempt, grant: &Grant, previous: Option<&LiveSession>) -> bool {
-        let site = attempt.arrival.as_ref().and_then(|arrival| self.site_of(arrival));
+        let wanted = |arrival| self.site_of(arrival).is_none_or(|site| site.confirm);
+        let wanted = attempt.arrival.as_ref().is_some_and(wanted);
         let same = previous.is_some_and(|previous| {
             previous.identity.subject == grant.subject && previous.identity.client == attempt.client
         });
-        site.is_some_and(|site| site.confirm) && !same
+        wanted && !same
     }
 
     pub(super) fn confirm_address(id: AttemptId) -> String {

@@ -41,7 +41,7 @@ impl SignIn {
         let key = &root.session.connection;
         match done {
             Farewell::Withdraw => self.vault.withdraw(key).await.map(|_| ())?,
-            Farewell::Erase => self.vault.erase(key.environment, &key.subject).await.map(|_| ())?,
+            Farewell::Erase => self.vault.erase(key).await.map(|_| ())?,
         }
         tracing::info!(client = %key.client, take = done.as_str(), "a researcher disconnected");
         let page = Page::Disconnected(DisconnectedPage { done, again: SIGN_IN.to_owned(), provider });

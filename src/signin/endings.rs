@@ -1,7 +1,7 @@
 //! The pages a callback redirects to: connected, denied, and what went wrong. Each address carries its
 //! facts sealed, so that nobody can make one of our pages say something (T40, T84).
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Mode};
 use super::choose::registration;
 use super::sealed::{self, Kind};
 use super::settings::{ACCOUNT, CONNECTED, DENIED, SIGN_IN, START, TROUBLE};
@@ -68,7 +68,7 @@ impl SignIn {
             return Ok(pages::redirect(ACCOUNT));
         };
         let onward = match &landed.arrival {
-            Some(arrival) => self.address_with(SIGN_IN, &self.resumed(arrival)),
+            Some(arrival) => self.address_with(SIGN_IN, &arrival.renewed(self.clock.now(), Mode::Known)),
             None => ACCOUNT.to_owned(),
         };
         let Some(root) = self.root(request).await? else { return Ok(pages::redirect(&onward)) };

@@ -60,14 +60,16 @@ impl SignIn {
         if elsewhere {
             return Ok(pages::redirect(&self.address_with(START, &arrival)));
         }
+        // On shared computers whoever is signed in may be the former visitor, wherever that sign-in began.
+        let asks = arrival.mode == Mode::Ask || site.confirm && root.is_some() && arrival.mode != Mode::Known;
         if let (Some(root), Some(Reach::Enough)) = (&root, &reach)
-            && arrival.mode != Mode::Ask
+            && !asks
             && is_navigation(&request.method, &request.headers)
         {
             return Ok(pages::redirect(&self.ticket_address(request, &arrival, &root.session.key)));
         }
         let skip_page = arrival.mode == Mode::Direct || site.sign_in == SignInStyle::Direct;
-        if skip_page && arrival.mode != Mode::Ask {
+        if skip_page && !asks {
             return Ok(pages::redirect(&self.address_with(START, &arrival)));
         }
         Ok(self.sign_in_page_for(request, &arrival, &site, root.as_deref(), reach))

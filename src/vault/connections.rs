@@ -375,18 +375,28 @@ impl Vault {
         Err(VaultFault::Contended)
     }
 
-    /// Erases a researcher: disconnects every client of the environment, then destroys their data key,
-    /// after which nothing about them, in whatever copy of this vault, can be read. Durable on return.
-    /// Gives how many connections there were.
-    pub async fn erase(&self, environment: Environment, subject: &Subject) -> Result<usize, VaultFault> {
-        let person = self.core.names.person(environment, subject);
+    /// Erases the researcher of a connection: disconnects every client of the environment, then destroys their
+    /// data key, after which nothing about them, in whatever copy of this vault, can be read. A provider's own
+    /// name for somebody says nothing about people of the same name at another provider: there only this connection
+    /// goes, and the key with the last one under that name. Durable on return. Gives how many connections there were.
+    pub async fn erase(&self, key: &ConnectionKey) -> Result<usize, VaultFault> {
+        let person = self.core.names.person(key.environment, &key.subject);
         let _alone = self.core.stripes.lock(&[person]).await;
-        let mut erased = 0;
+        let own = self.core.names.connection(key);
+        let is_foreign = matches!(key.subject, Subject::Foreign(_));
+        let (mut erased, mut left) = (0, 0);
         for (at, _) in self.core.store.scan(&trees::connections_of(person), None, usize::MAX).await? {
             let id = at.key().try_into().map_err(|_| VaultFault::Unreadable { what: "a connection's address" })?;
-            erased += usize::from(self.disconnect_locked(ConnectionId(id)).await?);
+            let id = ConnectionId(id);
+            if is_foreign && id != own {
+                left += 1;
+                continue;
+            }
+            erased += usize::from(self.disconnect_locked(id).await?);
         }
-        self.core.people.erase(person).await?;
+        if left == 0 {
+            self.core.people.erase(person).await?;
+        }
         Ok(erased)
     }
 }

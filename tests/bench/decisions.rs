@@ -110,6 +110,7 @@ pub fn context() -> PolicyContext {
         environment: Environment::Simulator,
         membership: Membership::Member,
         base_scope: Scope::openid(),
+        foreign_subjects: false,
     };
     PolicyContext {
         sign_in_host: "gate.bench.example".parse().expect("a host"),

@@ -1,7 +1,7 @@
 //! `/.lychgate/badge`: an iD shown by ORCID's rules, and never as proven when nobody proved it (T84, T86).
 
 use crate::campus::browser::Browser;
-use crate::campus::{Campus, LIBRARY, REPOSITORY, people};
+use crate::campus::{Campus, LIBRARY, REPOSITORY, SIGN_IN, people};
 
 const BADGE: &str = "https://library.campus.example/.lychgate/badge";
 const LOANS: &str = "https://library.campus.example/loans";
@@ -107,5 +107,10 @@ async fn an_id_that_was_not_proved_here_is_never_shown_as_if_it_were() {
     let own = campus.browser();
     campus.sign_in(&own, "https://repository.campus.example/", &author).await.assert_status(200);
     assert!(elsewhere(&own).await.text().contains("(simulated)"));
+
+    // Whoever took everything back is not shown as connected any more.
+    let ask = own.open(&format!("{SIGN_IN}/.lychgate/account/disconnect")).await;
+    ask.press("Take back all permissions").await.assert_status(200);
+    unproved(&text(&reader, &of(author.orcid.as_str())).await);
     campus.close().await;
 }

@@ -5,7 +5,7 @@ use crate::campus::answer::Answer;
 use crate::campus::browser::Browser;
 use crate::campus::people::{self, Person};
 use crate::campus::{Campus, LIBRARY, REPOSITORY, SIGN_IN};
-use crate::sign_in_attacks::{TODAY, given_session, session, start_of, through_orcid};
+use crate::sign_in_attacks::{TODAY, given_session, parameter, session, start_of, through_orcid};
 use crate::step_up::wait_for_pairs;
 use lychgate::domain::StoppedClock;
 use std::sync::Arc;
@@ -144,7 +144,8 @@ async fn j15_the_question_survives_reload_back_and_a_double_yes() {
         answer.assert_status(303);
     }
     assert_eq!(given_session(&one), given_session(&two));
-    browser.open(LOANS).await.assert_status(200).assert_at(LOANS);
+    let there = browser.open(LOANS).await.click("Continue as").await;
+    there.assert_status(200).assert_at(LOANS);
     // Back at the question, whoever is signed in just goes on.
     browser.open(question.url.as_str()).await.assert_status(200).assert_lacks("Is this you?");
     wait_for_pairs(&campus, &person, &["openid"]).await;
@@ -226,5 +227,21 @@ async fn t69_only_our_own_question_in_the_same_browser_can_be_answered() {
     browser.open(&format!("{}&token={token}&me=yes", page.url)).await.assert_says("Is this you?");
     assert!(is_guest(&browser));
     page.press(YES).await.assert_status(200).assert_at_path("/.lychgate/connected");
+    campus.close().await;
+}
+
+/// The former visitor's sign-in may have begun anywhere: at another site, or on the sign-in host itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_signed_in_elsewhere_is_named_before_a_kiosks_site_knows_them() {
+    let (campus, _) = kiosk().await;
+    let (person, browser) = (people::ordinary(), campus.browser());
+    campus.sign_in(&browser, BROWSE, &person).await.assert_status(200).assert_at(BROWSE);
+    let page = browser.open(LOANS).await;
+    page.assert_status(200).assert_says(person.orcid.as_str()).assert_at_path("/.lychgate/sign-in");
+    assert!(campus.library().requests().is_empty(), "the app was told of somebody who may be gone");
+    let other = browser.get(page.link("Use another ORCID iD").as_str()).send().await;
+    let to_orcid = other.location().expect("a way to ORCID");
+    assert_eq!(parameter(&to_orcid, "prompt"), "login");
+    page.click("Continue as").await.assert_status(200).assert_at(LOANS);
     campus.close().await;
 }

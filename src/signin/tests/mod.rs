@@ -98,6 +98,7 @@ fn policies() -> PolicySet {
         environment: Environment::Simulator,
         membership: Membership::Member,
         base_scope: Scope::authenticate(),
+        foreign_subjects: false,
     };
     let context = PolicyContext {
         sign_in_host: "signin.example".parse().unwrap(),

@@ -1,7 +1,7 @@
 //! What a researcher sees of their own connection: the sites that used it, the sessions, and ending them.
 
-use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, connection_key, subject};
-use crate::domain::{Environment, UnixTime};
+use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, connection_key};
+use crate::domain::UnixTime;
 use crate::vault::{HashedSessionKey, SessionKind, SiteUse, Vault, Warm};
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ async fn j7_who_disconnects_or_is_erased_leaves_no_sites_behind() {
     vault.disconnect(&connection_key(JOSIAH)).await.unwrap();
     assert_eq!(sites(&vault, JOSIAH).await, []);
     assert_eq!(sites(&vault, MALLORY).await.len(), 1);
-    vault.erase(Environment::Production, &subject(MALLORY)).await.unwrap();
+    vault.erase(&super::bench::connection_key(MALLORY)).await.unwrap();
     bench.sign_in(&vault, MALLORY, "openid").await;
     assert_eq!(sites(&vault, MALLORY).await, [], "a new data key opens nothing old");
 }

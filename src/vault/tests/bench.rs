@@ -138,16 +138,20 @@ pub(super) async fn try_sign_in(
     root: HashedSessionKey,
     replaces: Option<HashedSessionKey>,
 ) -> Result<Option<Completed>, VaultFault> {
-    let completion = SignInCompletion {
+    vault.complete_sign_in(SignInCompletion { replaces, ..completion(grant, root) }).await
+}
+
+/// A sign-in by the client `main` that replaces nothing.
+pub(super) fn completion(grant: &Grant, root: HashedSessionKey) -> SignInCompletion<'_> {
+    SignInCompletion {
         grant,
         environment: Environment::Production,
         client: "main".parse().unwrap(),
         root,
         agent: "Mozilla/5.0 (a browser)".into(),
-        replaces,
+        replaces: None,
         place: Some("192.0.2.0/24".into()),
         proven: false,
         held: None,
-    };
-    vault.complete_sign_in(completion).await
+    }
 }

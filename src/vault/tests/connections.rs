@@ -1,8 +1,8 @@
 //! Sign-ins, scopes, tokens, revocations, disconnecting and erasing.
 
-use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, connection_key, scopes, sign_in, subject};
-use crate::domain::{Environment, UnixTime};
-use crate::vault::{Change, StoredSigningKey, Vault};
+use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, completion, connection_key, scopes, sign_in};
+use crate::domain::UnixTime;
+use crate::vault::{Change, ConnectionKey, SignInCompletion, StoredSigningKey, Vault};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -146,8 +146,8 @@ async fn the_erased_can_come_back_but_what_they_were_cannot() {
     let (other, _) = bench.sign_in(&vault, MALLORY, "openid").await;
     bench.clock.advance(HOUR);
     let buckets = copy_of(&bench.directory().join("people"));
-    assert_eq!(vault.erase(Environment::Production, &subject(JOSIAH)).await.unwrap(), 1);
-    assert_eq!(vault.erase(Environment::Production, &subject(JOSIAH)).await.unwrap(), 0);
+    assert_eq!(vault.erase(&super::bench::connection_key(JOSIAH)).await.unwrap(), 1);
+    assert_eq!(vault.erase(&super::bench::connection_key(JOSIAH)).await.unwrap(), 0);
     assert!(vault.session(&root).await.unwrap().is_none());
     assert!(vault.connection(&connection_key(JOSIAH)).await.unwrap().is_none());
     assert!(vault.session(&other).await.unwrap().is_some());
@@ -212,4 +212,24 @@ async fn sixty_four_sign_ins_of_one_person_at_once_lose_nothing() {
     assert_eq!(vault.token_pairs(&connection_key(JOSIAH)).await.unwrap().len(), 1);
     assert_eq!(due(&vault).await.len(), 63);
     assert_eq!(vault.sessions_of(&connection_key(JOSIAH)).await.unwrap().len(), 64);
+}
+
+/// Two providers may both know an "alice", and mean two people.
+#[tokio::test]
+async fn who_is_erased_at_one_provider_leaves_their_namesake_at_another_alone() {
+    let bench = Bench::new();
+    let vault = bench.open();
+    let (staff, _) = bench.sign_in(&vault, "alice", "openid").await;
+    let guest = bench.key();
+    let grant = bench.grant("alice", "openid");
+    let completion = SignInCompletion { client: "guests".parse().unwrap(), ..completion(&grant, guest) };
+    vault.complete_sign_in(completion).await.unwrap().unwrap();
+    let key_of = |client: &str| ConnectionKey { client: client.parse().unwrap(), ..connection_key("alice") };
+
+    assert_eq!(vault.erase(&key_of("guests")).await.unwrap(), 1);
+    assert!(vault.session(&guest).await.unwrap().is_none());
+    assert!(vault.session(&staff).await.unwrap().is_some(), "the namesake is signed out");
+    assert_eq!(vault.token_pairs(&key_of("main")).await.unwrap().len(), 1, "and has lost their tokens");
+    assert_eq!(vault.erase(&key_of("main")).await.unwrap(), 1);
+    assert!(vault.session(&staff).await.unwrap().is_none());
 }

@@ -13,7 +13,7 @@ async fn used() -> (Bench, HashedSessionKey) {
     bench.sign_in(&vault, "0000-0001-5109-3700", "openid").await;
     bench.sign_in(&vault, JOSIAH, "openid").await;
     bench.sign_in(&vault, MALLORY, "openid").await;
-    vault.erase(Environment::Production, &subject("0000-0001-5109-3700")).await.unwrap();
+    vault.erase(&super::bench::connection_key("0000-0001-5109-3700")).await.unwrap();
     let (root, _) = bench.sign_in(&vault, JOSIAH, "openid /read-limited").await;
     vault.close();
     (bench, root)

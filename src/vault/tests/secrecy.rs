@@ -1,7 +1,6 @@
 //! What a thief finds: stolen copies, swapped records, wrong and rotated keys.
 
 use super::bench::{Bench, JOSIAH, MALLORY, connection_key};
-use crate::domain::Environment;
 use crate::vault::{
     Purpose, VaultFault, connections, generate_key_file, list_keys, rotate_key_file, seal, session_record, trees,
 };
@@ -26,7 +25,7 @@ async fn t72_a_stolen_copy_shows_no_token_no_name_no_id_and_no_session() {
     bench.begin_at(&vault, &root, "wiki.example").await.unwrap();
     vault.session(&root).await.unwrap();
     bench.sign_in(&vault, MALLORY, "openid").await;
-    vault.erase(Environment::Production, &super::bench::subject(MALLORY)).await.unwrap();
+    vault.erase(&super::bench::connection_key(MALLORY)).await.unwrap();
     vault.close();
     let secret = std::fs::read_to_string(bench.key_file()).unwrap();
     let secret = secret.split_whitespace().last().unwrap().to_owned();

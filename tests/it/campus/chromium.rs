@@ -93,7 +93,9 @@ impl Chromium {
 
     /// What a reader sees.
     pub async fn text(&self) -> String {
-        let body = self.client.find(Locator::Css("body")).await.expect("every page has a body");
+        // While one page gives way to the next there is none.
+        let body = self.client.wait().at_most(PATIENCE).for_element(Locator::Css("body")).await;
+        let body = body.expect("every page has a body");
         body.text().await.expect("the browser answers")
     }
 
