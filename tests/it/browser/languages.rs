@@ -247,3 +247,33 @@ async fn a_researcher_goes_the_whole_way_in_arabic() {
 async fn a_researcher_goes_the_whole_way_in_chinese() {
     journey(Language::Zh, "chinese").await;
 }
+
+/// What the help desk's guide shows. `LYCHGATE_PICTURES=docs/pictures cargo test --test it the_help_desks` takes them anew.
+const PICTURES: [&str; 7] = ["sign-in", "step-up", "connected", "kept", "account", "refused", "broken"];
+
+async fn take_pictures(folder: &Path) {
+    let Some(gallery) = Gallery::open().await else { return };
+    for name in PICTURES {
+        let chromium = gallery.look(Language::En, name).await;
+        chromium.width(640).await;
+        let height = chromium.script("return document.documentElement.scrollHeight").await;
+        let metrics = json!({ "width": 640, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        chromium.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        let taken = chromium.screenshot(&format!("guide-{name}")).await;
+        std::fs::copy(taken, folder.join(format!("{name}.png"))).unwrap();
+    }
+    gallery.chromium.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_help_desks_guide_has_a_picture_of_each_page_it_explains() {
+    if let Some(folder) = std::env::var_os("LYCHGATE_PICTURES") {
+        take_pictures(Path::new(&folder)).await;
+    }
+    let guide = std::fs::read_to_string("docs/RESEARCHERS.md").unwrap();
+    for name in PICTURES {
+        assert!(guide.contains(&format!("](pictures/{name}.png)")), "docs/RESEARCHERS.md does not show {name}");
+        let kept = std::fs::read(format!("docs/pictures/{name}.png")).unwrap_or_default();
+        assert!(kept.starts_with(b"\x89PNG"), "docs/pictures/{name}.png is no picture");
+    }
+}
