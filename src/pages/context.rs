@@ -128,7 +128,7 @@ impl House {
     }
 
     fn sign_in(&self, page: &Page) -> Parts {
-        let Page::SignIn { site, needs, why, start, person, continue_as, provider } = page else {
+        let Page::SignIn { site, needs, why, start, person, continue_as, leave, provider } = page else {
             unreachable!("called for this page only")
         };
         let step_up = person.is_some() && continue_as.is_none();
@@ -140,6 +140,7 @@ impl House {
             start => href(start),
             person => person.as_ref().map(self::person),
             continue_as => maybe_href(continue_as),
+            leave => maybe_href(leave),
             step_up => step_up,
             provider => self.provider(provider),
         };

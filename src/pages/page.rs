@@ -31,6 +31,8 @@ pub enum Page {
         person: Option<PersonView>,
         /// Where "Continue as NAME" leads.
         continue_as: Option<String>,
+        /// Of a step-up: the page they were on before, where "Not now" leads.
+        leave: Option<String>,
         provider: ProviderView,
     },
     /// A portal site (`portal = true`), before and after connecting.

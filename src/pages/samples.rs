@@ -58,14 +58,17 @@ fn named<T>(samples: Vec<(&'static str, T)>, page: impl Fn(T) -> Page) -> Vec<(&
 }
 
 fn signing_in() -> Vec<(&'static str, Page)> {
-    let page = |site, needs: &str, why: &[&str], person, continue_as: Option<&str>, provider| Page::SignIn {
-        site,
-        needs: lines(needs),
-        why: why.iter().map(|why| (*why).to_owned()).collect(),
-        start: "/.lychgate/sign-in?start=1".to_owned(),
-        person,
-        continue_as: continue_as.map(str::to_owned),
-        provider,
+    let page = |site, needs: &str, why: &[&str], person: Option<PersonView>, continue_as: Option<&str>, provider| {
+        Page::SignIn {
+            site,
+            needs: lines(needs),
+            why: why.iter().map(|why| (*why).to_owned()).collect(),
+            start: "/.lychgate/sign-in?start=1".to_owned(),
+            leave: (person.is_some() && continue_as.is_none()).then(|| "https://library.example.edu/loans".to_owned()),
+            person,
+            continue_as: continue_as.map(str::to_owned),
+            provider,
+        }
     };
     let why = &["so that your deposit appears on your ORCID record"];
     vec![
@@ -236,10 +239,11 @@ pub fn hostile() -> Vec<Sample> {
     let pages = fair().into_iter().map(|sample| {
         let mut page = sample.page;
         match &mut page {
-            Page::SignIn { site, needs: lines, why, start, person, continue_as, provider: by } => {
+            Page::SignIn { site, needs: lines, why, start, person, continue_as, leave, provider: by } => {
                 (*site, *lines, *why, *start) = (Some(place.clone()), needs.clone(), vec![text.clone()], text.clone());
                 *person = person.as_ref().map(|_| who.clone());
                 *continue_as = continue_as.as_ref().map(|_| format!("/x?{MARKUP}"));
+                *leave = Some(format!("javascript:{MARKUP}"));
                 *by = provider.clone();
             }
             Page::Portal { site, about, needs: lines, person, granted, provider: by, .. } => {

@@ -108,11 +108,9 @@ impl SignIn {
             return Ok(self.show(request, &page));
         };
         let root = self.root(request).await?;
-        // A page that asks for a sign-in would lead straight back to what was declined.
         let before = arrival.came_from.as_deref().into_iter().chain(["/"]);
-        let before = before.filter_map(|target| ReturnTo::new(arrival.host.clone(), target).ok());
-        let mut open = before.filter(|page| self.shows(page, &site, root.as_deref(), request));
-        let leave = open.next().map_or_else(|| SIGN_IN.to_owned(), |page| page.url(self.port()));
+        let leave = self.first_open(before, &arrival, &site, root.as_deref(), request);
+        let leave = leave.unwrap_or_else(|| SIGN_IN.to_owned());
         let page = Page::Denied {
             site: Some(self.site_view(&site)),
             needs: pages::scope_lines(&arrival.scopes),
@@ -121,6 +119,23 @@ impl SignIn {
             provider,
         };
         Ok(self.show(request, &page))
+    }
+
+    /// The first of these pages of the site that opens for this visitor as they are: one that asks for a sign-in or
+    /// a permission would lead straight back to what was declined.
+    pub(super) fn first_open<'a>(
+        &self,
+        mut targets: impl Iterator<Item = &'a str>,
+        arrival: &Arrival,
+        site: &Arc<Site>,
+        root: Option<&LiveSession>,
+        request: &OwnRequest,
+    ) -> Option<String> {
+        let page = targets.find_map(|target| {
+            let page = ReturnTo::new(arrival.host.clone(), target).ok()?;
+            self.shows(&page, site, root, request).then_some(page)
+        });
+        page.map(|page| page.url(self.port()))
     }
 
     /// Whether a page of the site opens for this visitor as they are.

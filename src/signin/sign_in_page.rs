@@ -111,6 +111,8 @@ impl SignIn {
             (Some(root), Some(Reach::Lacks(missing))) => (Some(root), None, missing, Mode::Usual),
             _ => (None, None, arrival.scopes.clone(), Mode::Usual),
         };
+        let step_up = person.is_some() && continue_as.is_none();
+        let before = arrival.came_from.as_deref().into_iter().filter(|_| step_up);
         let page = Page::SignIn {
             site: Some(self.site_view(site)),
             needs: pages::scope_lines(&needs),
@@ -118,6 +120,7 @@ impl SignIn {
             start: self.address_with(START, &arrival.renewed(arrival.at, mode)),
             person: person.map(|root| PersonView::from(&*root.identity)),
             continue_as,
+            leave: self.first_open(before, arrival, site, root, request),
             provider,
         };
         self.show(request, &page)
@@ -175,6 +178,7 @@ impl SignIn {
             start: START.to_owned(),
             person: None,
             continue_as: None,
+            leave: None,
             provider: ProviderView::new(settings.environment, &settings.issuer),
         };
         self.show(request, &page)

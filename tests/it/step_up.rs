@@ -151,6 +151,28 @@ async fn j4_ten_plain_sign_ins_later_nobody_was_asked_again_and_one_pair_per_sco
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j4_not_now_leads_back_to_the_page_before_if_that_opens() {
+    const NOT_NOW: &str = "Not now";
+    let campus = Campus::open().await;
+    let (browser, person) = (campus.browser(), people::ordinary());
+    // Who is not signed in has no way back: everything asks for the same.
+    browser.get(DEPOSIT).from(BROWSE).follow().await.assert_says("Sign in to").assert_lacks(NOT_NOW);
+    campus.sign_in(&browser, BROWSE, &person).await.assert_at(BROWSE);
+    let before = format!("{BROWSE}?q=a%20b&page=2");
+    let asked = browser.get(DEPOSIT).from(&before).follow().await;
+    asked.assert_says("Research repository needs your permission");
+    let authorize = campus.simulator.calls("authorize");
+    asked.click(NOT_NOW).await.assert_status(200).assert_at(&before);
+    assert_eq!(campus.simulator.calls("authorize"), authorize, "nothing was asked");
+    let closed = "https://repository.campus.example/deposit/old";
+    for elsewhere in [closed, "https://library.campus.example/loans", "https://gate.campus.example/.lychgate/account"] {
+        let asked = browser.get(DEPOSIT).from(elsewhere).follow().await;
+        asked.assert_says("Research repository needs your permission").assert_lacks(NOT_NOW);
+    }
+    campus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j4_declining_leaves_the_narrower_session_as_it_was() {
     let campus = Campus::open().await;
     let (person, browser) = (people::ordinary(), campus.browser());
