@@ -156,12 +156,13 @@ fn challenge(mut answer: Response<Bytes>, text: String) -> Response<Bytes> {
     answer
 }
 
-/// A file of ours whose name changes with its content: kept by browsers for a year. A picture opened
-/// by itself can run nothing.
-pub(super) fn asset(content_type: &'static str, body: Bytes) -> Response<Bytes> {
+/// A file of ours, kept by browsers for a year if it `lasts`, that is, if its name changes with its content. A picture
+/// opened by itself can run nothing.
+pub(super) fn asset(content_type: &'static str, body: Bytes, lasts: bool) -> Response<Bytes> {
     let mut answer = answer(StatusCode::OK, content_type, body, "no-referrer");
     let headers = answer.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    let kept = if lasts { "public, max-age=31536000, immutable" } else { "public, max-age=3600" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"),

@@ -25,6 +25,7 @@ mod override_tests;
 mod page;
 #[cfg(test)]
 mod provider_tests;
+mod session;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -138,6 +139,8 @@ impl Pages {
             let layers: Vec<&Folder> = below.iter().copied().chain([own]).collect();
             voices.insert(name.clone(), speak(&layers));
         }
+        let spoken = Language::ALL.into_iter().filter_map(|language| house.house(language));
+        assets.keep_as(session::NAME, "js", session::script(spoken.map(|house| &*house.texts)));
         problems.extend(settings.unknown_sites(voices.keys()));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);

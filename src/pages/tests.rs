@@ -375,6 +375,10 @@ fn assets_are_kept_for_long_and_can_run_nothing() {
     for path in ["/.lychgate/assets/", "/.lychgate/assets/style.css", "/.lychgate/assets/../page.rs", ""] {
         assert!(pages.asset(path).is_none(), "{path}");
     }
+    // What apps refer to cannot change its name, so it is asked for again.
+    let open_pages = pages.asset("/.lychgate/assets/session.js").unwrap();
+    assert_eq!(header(&open_pages, CACHE_CONTROL.as_str()), "public, max-age=3600");
+    assert_eq!(header(&open_pages, CONTENT_TYPE.as_str()), "text/javascript; charset=utf-8");
     let text = drawn(&pages, "notice-callback_incomplete");
     let script = text.split("<script src=\"").nth(1).unwrap().split('"').next().unwrap();
     assert_eq!(header(&pages.asset(script).unwrap(), CONTENT_TYPE.as_str()), "text/javascript; charset=utf-8");

@@ -23,6 +23,7 @@ const ENGLISH: &[&str] = &[
     include_str!("en/notices.toml"),
     include_str!("en/onward.toml"),
     include_str!("en/other.toml"),
+    include_str!("en/session.toml"),
 ];
 
 macro_rules! translation {
@@ -39,6 +40,7 @@ macro_rules! translation {
             include_str!(concat!($tag, "/notices.toml")),
             include_str!(concat!($tag, "/onward.toml")),
             include_str!(concat!($tag, "/other.toml")),
+            include_str!(concat!($tag, "/session.toml")),
         ]
     };
 }

@@ -26,6 +26,8 @@ impl SignIn {
             "id": identity.subject.as_str(),
             "uri": identity.uri(),
             "name": identity.name,
+            // By the gate's clock, as the others: a browser's may be wrong by hours.
+            "now": self.clock.now().0,
             "expires": identity.session_expires.0,
             "idle_expires": self.sessions.idle_end(&live).0,
         });

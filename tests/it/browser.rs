@@ -7,6 +7,7 @@ mod kept_forms;
 mod languages;
 mod newcomers;
 pub(crate) mod scene;
+mod session_script;
 
 use crate::campus::chromium::Chromium;
 use crate::campus::legacy_app::LegacyApp;

@@ -186,7 +186,11 @@ async fn t86_me_says_who_is_here_to_this_sites_own_scripts_alone() {
         let body = answer.json();
         let mut keys: Vec<&String> = body.as_object().unwrap().keys().collect();
         keys.sort();
-        assert_eq!(keys, ["expires", "id", "idle_expires", "name", "uri"], "no token, no scope, no other session");
+        assert_eq!(
+            keys,
+            ["expires", "id", "idle_expires", "name", "now", "uri"],
+            "no token, no scope, no other session"
+        );
         assert_eq!(body["id"], person.orcid.as_str());
         assert_eq!(body["name"], person.public_name().unwrap());
         assert_eq!(body["uri"], format!("https://orcid.org/{}", person.orcid));

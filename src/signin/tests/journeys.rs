@@ -317,7 +317,7 @@ async fn me_account_and_jwks_show() {
     assert_eq!(shown["id"], SOFIA);
     assert_eq!(shown["name"], "Sofia Garcia");
     let keys: Vec<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["expires", "id", "idle_expires", "name", "uri"]);
+    assert_eq!(keys, ["expires", "id", "idle_expires", "name", "now", "uri"]);
     for stranger in ["cross-site", "same-site", "?"] {
         let mut request = browser.request(Method::GET, me);
         request.headers.insert("sec-fetch-site", HeaderValue::from_static(stranger));
