@@ -7,6 +7,7 @@ mod fault;
 mod pages;
 mod providers;
 mod reload;
+mod sight;
 mod signing;
 
 pub use examine::{Examined, examine, policy_context};
@@ -56,7 +57,7 @@ pub struct Addresses {
     pub ops: SocketAddr,
     pub admin: PathBuf,
     pub public_port: u16,
-    /// Site name to the address of its front page.
+    /// Site name to the address of its front page, as they were at the start.
     pub sites: BTreeMap<String, String>,
     pub sign_in: String,
 }
@@ -81,6 +82,9 @@ const BACKGROUND_THREADS: usize = 2;
 
 /// A kept form whose time is over is refused at once, and gone from the disk this much later.
 const SWEEP_FORMS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What no watch tells of, such as a link to a folder that now leads elsewhere, is noticed this much later.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Gate {
     /// Builds and opens a gate; every listener accepts when it returns. Blocks (it opens the store):
@@ -300,16 +304,21 @@ fn addresses(
     public_port: u16,
 ) -> Result<Addresses, StartFault> {
     let bound = |listener: &TcpListener| listener.local_addr().map_err(|fault| StartFault::Process(fault.to_string()));
-    let front = |host| format!("{}/", origin(host, public_port));
     Ok(Addresses {
         gate: listening.address,
         http: sockets.http.as_ref().map(bound).transpose()?,
         ops: bound(&sockets.ops)?,
         admin: settings.admin.socket.clone(),
         public_port,
-        sites: policies.sites().iter().map(|site| (site.name.to_string(), front(site.main_host()))).collect(),
-        sign_in: front(&settings.gate.sign_in_host),
+        sites: fronts(policies, public_port),
+        sign_in: format!("{}/", origin(&settings.gate.sign_in_host, public_port)),
     })
+}
+
+/// Site name to the address of its front page.
+fn fronts(policies: &PolicySet, public_port: u16) -> BTreeMap<String, String> {
+    let front = |host| format!("{}/", origin(host, public_port));
+    policies.sites().iter().map(|site| (site.name.to_string(), front(site.main_host()))).collect()
 }
 
 impl Gate {
@@ -333,14 +342,8 @@ impl Gate {
             });
             self.background.spawn(redirect::run(http, known, shared.public_port, stopped.clone()));
         }
-        let status = serde_json::json!({
-            "pid": std::process::id(),
-            "sites": self.addresses.sites,
-            "sign_in": self.addresses.sign_in,
-            "simulated": settings.simulated(),
-        });
-        self.background.spawn(sockets.admin.run(status, self.reloader.clone(), stopped.clone()));
-        self.background.spawn(self.reloader.clone().watch(stopped.clone()));
+        self.background.spawn(sockets.admin.run(self.status(settings), self.reloader.clone(), stopped.clone()));
+        self.background.spawn(self.reloader.clone().watch(LOOK_AGAIN, stopped.clone()));
         self.background.spawn(sweep_forms(shared.forms.clone(), stopped.clone()));
         self.background.spawn(signing::rotate(
             self.vault.clone(),
@@ -359,6 +362,19 @@ impl Gate {
         }
         self.start_watch(settings, providers);
         self.background.spawn(tokens::drain_revocations(self.vault.clone(), providers.clone(), shared.clock.clone()));
+    }
+
+    fn status(&self, settings: &Settings) -> admin::Status {
+        let (policies, public_port) = (self.shared.policies.clone(), self.addresses.public_port);
+        let (sign_in, simulated) = (self.addresses.sign_in.clone(), settings.simulated());
+        Arc::new(move || {
+            serde_json::json!({
+                "pid": std::process::id(),
+                "sites": fronts(&policies.load(), public_port),
+                "sign_in": sign_in,
+                "simulated": simulated,
+            })
+        })
     }
 
     fn start_watch(&self, settings: &Settings, providers: &Providers) {

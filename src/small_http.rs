@@ -1,4 +1,4 @@
-//! A small, bounded HTTP/1.1 server for answers that need no waiting: the ops listener, the plain-HTTP
+//! A small, bounded HTTP/1.1 server for answers that need little waiting: the ops listener, the plain-HTTP
 //! redirects, the admin socket. One request a connection, a cap on connections, a deadline on each.
 
 use bytes::Bytes;
@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::future::{Future, ready};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -46,17 +47,22 @@ pub async fn serve(
         let Ok(place) = room.clone().try_acquire_owned() else { continue };
         let answer = answer.clone();
         tokio::spawn(async move {
-            serve_one(tcp, answer).await;
+            serve_one(tcp, |request| ready(answer(&request))).await;
             drop(place);
         });
     }
 }
 
 /// Answers one request on a connection and closes it.
-pub async fn serve_one<S: AsyncRead + AsyncWrite + Unpin>(stream: S, answer: Answerer) {
-    let service = service_fn(move |request| {
-        let answer = answer(&request);
-        async move { Ok::<_, Infallible>(answer) }
+pub async fn serve_one<S, A, F>(stream: S, answer: A)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<Full<Bytes>>>,
+{
+    let service = service_fn(|request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,9 +1,9 @@
 //! The admin socket: a Unix socket, 0600, for the gate's own user and root. Takes the verbs that need
 //! a running gate; it shares no listener with anything else.
 
-use super::reload::Reloader;
+use super::reload::{Outcome, Reloader};
 use crate::domain::Problem;
-use crate::small_http::{self, Answerer};
+use crate::small_http;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -18,6 +18,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 const MOST: usize = 16;
+
+/// Says what runs at the moment it is asked.
+pub(super) type Status = Arc<dyn Fn() -> Value + Send + Sync>;
 
 /// A bound socket; its file goes with it.
 pub(super) struct AdminSocket {
@@ -58,11 +61,10 @@ impl AdminSocket {
     /// Serves until `stop` turns true.
     pub(super) async fn run(
         self,
-        status: Value,
+        status: Status,
         reloader: Arc<Reloader>,
         mut stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
-        let answerer: Answerer = Arc::new(move |request| answer(request, &status, &reloader));
         let owner = std::fs::metadata(&self.path)?.uid();
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
         let room = Arc::new(Semaphore::new(MOST));
@@ -81,33 +83,34 @@ impl AdminSocket {
                 continue;
             }
             let Ok(place) = room.clone().try_acquire_owned() else { continue };
-            let answer = answerer.clone();
+            let (status, reloader) = (status.clone(), reloader.clone());
             tokio::spawn(async move {
-                small_http::serve_one(stream, answer).await;
+                small_http::serve_one(stream, |request| answer(request, status.clone(), reloader.clone())).await;
                 drop(place);
             });
         }
     }
 }
 
-fn answer(request: &Request<Incoming>, status: &Value, reloader: &Reloader) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, status: Status, reloader: Arc<Reloader>) -> Response<Full<Bytes>> {
     let (code, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/status") => (StatusCode::OK, status.clone()),
-        (&Method::POST, "/reload") => {
-            let outcome = reloader.everything();
-            let told = |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let refused = outcome.certificates.len() + outcome.policies.len() > 0;
-            let code = if refused { StatusCode::CONFLICT } else { StatusCode::OK };
-            let refused = json!({
-                "certificates": told(&outcome.certificates),
-                "policies": told(&outcome.policies),
-            });
-            (code, json!({ "reloaded": code == StatusCode::OK, "refused": refused }))
-        }
+        (&Method::GET, "/status") => (StatusCode::OK, status()),
+        (&Method::POST, "/reload") => match reloader.aside().await {
+            Some(outcome) => reloaded(&outcome),
+            None => (StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "reading ended in a panic; see the log" })),
+        },
         _ => (StatusCode::NOT_FOUND, json!({ "error": "unknown", "known": ["GET /status", "POST /reload"] })),
     };
     let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
     *response.status_mut() = code;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
+}
+
+fn reloaded(outcome: &Outcome) -> (StatusCode, Value) {
+    let told = |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let refused = outcome.certificates.len() + outcome.policies.len() > 0;
+    let code = if refused { StatusCode::CONFLICT } else { StatusCode::OK };
+    let complaints = json!({ "certificates": told(&outcome.certificates), "policies": told(&outcome.policies) });
+    (code, json!({ "reloaded": !refused, "refused": complaints }))
 }

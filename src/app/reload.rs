@@ -1,14 +1,15 @@
-//! Certificates and policies replaced on disk are picked up while the gate runs: by watching their folders, and on
-//! request. A broken set keeps the old one and says so once; nothing is ever half in force (J9, T74).
+//! Certificates and policies replaced on disk are picked up while the gate runs: by watching their folders, by looking
+//! every now and then, and on request. A broken set keeps the old one and says so once; nothing is ever half in force (J9, T74).
 
 use super::examine::{self, certificate_files};
+use super::sight::Sight;
 use crate::config::Settings;
 use crate::domain::Problem;
 use crate::metrics::Metrics;
 use crate::policy::PolicySet;
 use crate::tls::{CertificateFiles, CertificateStore};
 use arc_swap::ArcSwap;
-use notify::{RecursiveMode, Watcher};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,6 +62,16 @@ impl Reloader {
         Outcome { certificates: self.certificates(), policies: self.policies() }
     }
 
+    /// The same on a thread of its own, for reading files and checking keys blocks. `None` if it ended in a panic.
+    pub(super) async fn aside(self: &Arc<Self>) -> Option<Outcome> {
+        let reloader = self.clone();
+        let outcome = tokio::task::spawn_blocking(move || reloader.everything()).await.ok();
+        if outcome.is_none() {
+            tracing::error!("reading certificates and policies again ended in a panic; the old ones stay");
+        }
+        outcome
+    }
+
     fn certificates(&self) -> Vec<Problem> {
         match self.store.reload(&self.files) {
             Ok(()) => {
@@ -81,8 +92,8 @@ impl Reloader {
     /// All or nothing: requests under way end under the set they began with, every later one is decided by the new
     /// one, and what is open is asked again within seconds (invariant 10).
     fn policies(&self) -> Vec<Problem> {
-        let (set, problems) = examine::policies(&self.settings, Some(&self.store));
-        let Some(set) = set else {
+        let (set, mut problems) = examine::policies(&self.settings, Some(&self.store));
+        let Some(set) = set.filter(|set| !self.would_end_everything(set, &mut problems)) else {
             self.metrics.reload_failures.with_label_values(&["policies"]).inc();
             let errors: Vec<Problem> = problems.into_iter().filter(Problem::is_error).collect();
             for problem in &errors {
@@ -98,6 +109,22 @@ impl Reloader {
             self.policies.store(Arc::new(set));
         }
         Vec::new()
+    }
+
+    /// A disk that is not mounted and a link to the wrong place look like a folder somebody emptied: taking it at its
+    /// word would end every site at once.
+    fn would_end_everything(&self, set: &PolicySet, problems: &mut Vec<Problem>) -> bool {
+        let emptied = set.sites().is_empty() && !self.policies.load().sites().is_empty();
+        if emptied {
+            let problem = Problem::error("there are no policy files any more, but sites in force");
+            problems.push(
+                problem
+                    .file(&self.settings.policies.directory)
+                    .expected("a file NAME.toml for each site")
+                    .remedy("put the files back; to protect nothing at all, stop the gate"),
+            );
+        }
+        emptied
     }
 
     fn publish_expiry(&self) {
@@ -122,46 +149,86 @@ impl Reloader {
         parents.chain([self.settings.policies.directory.as_path()]).map(named).collect()
     }
 
-    /// Watches until `stop` turns true. Folders, not files: a rename over a file ends a watch on it.
-    pub(super) async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    async fn look(self: &Arc<Self>) -> Option<Sight> {
+        let reloader = self.clone();
+        let look = move || {
+            let pairs = reloader.files.iter().flat_map(|pair| [&pair.cert, &pair.key]);
+            let policies = reloader.policies.load();
+            let files: Vec<PathBuf> = pairs.chain(policies.files()).cloned().collect();
+            Sight::of(files, &reloader.settings.policies.directory)
+        };
+        tokio::task::spawn_blocking(look).await.ok()
+    }
+
+    /// Waits until files lie otherwise than they were seen.
+    async fn differs(self: &Arc<Self>, seen: &Option<Sight>, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            if self.look().await != *seen {
+                return;
+            }
+        }
+    }
+
+    /// Watches until `stop` turns true, and looks as often as `every` says.
+    pub(super) async fn watch(self: Arc<Self>, every: Duration, mut stop: watch::Receiver<bool>) {
         let (changed, mut changes) = mpsc::channel::<()>(1);
+        let mut watches = Watches::new(changed);
+        loop {
+            rest(&mut changes).await;
+            // Watched and seen before it is read: what changes meanwhile is noticed afterwards.
+            let folders = self.folders();
+            watches.renew(&folders);
+            let seen = self.look().await;
+            self.aside().await;
+            if self.folders() != folders {
+                // New policies name lists in folders that nobody watched while they were read.
+                continue;
+            }
+            tokio::select! {
+                _ = stop.changed() => return,
+                Some(()) = changes.recv() => {}
+                () = self.differs(&seen, every) => {}
+            }
+        }
+    }
+}
+
+/// Watches on folders, not files: a rename over a file ends a watch on it.
+struct Watches {
+    /// `None` where the system gives none; looking must do.
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Watches {
+    fn new(changed: mpsc::Sender<()>) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // A full channel already says what there is to say.
             if event.is_ok_and(|event| !event.kind.is_access()) {
                 let _ = changed.try_send(());
             }
         });
-        let mut watcher = match watcher {
-            Ok(watcher) => watcher,
-            Err(fault) => {
-                tracing::warn!(%fault, "certificates and policies cannot be watched; SIGHUP makes the gate read them again");
-                return;
-            }
-        };
-        let mut watched = BTreeSet::new();
-        // Whatever changed before the watches were in place would be missed.
-        let mut looked = false;
-        loop {
-            for folder in self.folders() {
-                if !watched.insert(folder.clone()) {
-                    continue;
+        if let Err(fault) = &watcher {
+            tracing::warn!(%fault, "certificates and policies cannot be watched; changes are noticed later, or at SIGHUP");
+        }
+        Self { watcher: watcher.ok(), folders: BTreeSet::new() }
+    }
+
+    /// Watches these folders and no others. Each anew, because a watch stays with the folder it was put on when another
+    /// takes its place under the same name, and then hears of nothing ever again (T74).
+    fn renew(&mut self, folders: &BTreeSet<PathBuf>) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for folder in std::mem::take(&mut self.folders) {
+            // Of a folder that is gone the watch has ended by itself.
+            let _ = watcher.unwatch(&folder);
+        }
+        for folder in folders {
+            match watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.folders.insert(folder.clone())),
+                Err(fault) => {
+                    tracing::warn!(%fault, folder = %folder.display(), "this folder cannot be watched; changes are noticed later, or at SIGHUP");
                 }
-                if let Err(fault) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                    tracing::warn!(%fault, folder = %folder.display(), "this folder cannot be watched; SIGHUP makes the gate read it again");
-                }
-            }
-            if looked {
-                tokio::select! {
-                    _ = stop.changed() => return,
-                    Some(()) = changes.recv() => {}
-                }
-            }
-            looked = true;
-            rest(&mut changes).await;
-            let reloader = self.clone();
-            // Reading files and checking keys blocks.
-            if tokio::task::spawn_blocking(move || reloader.everything()).await.is_err() {
-                tracing::error!("reading certificates and policies again ended in a panic; the old ones stay");
             }
         }
     }
@@ -173,4 +240,73 @@ async fn rest(changes: &mut mpsc::Receiver<()>) {
         async { while tokio::time::timeout(REST, changes.recv()).await.is_ok_and(|change| change.is_some()) {} };
     // Too restless to wait any longer: read as it is, a broken set changes nothing.
     let _ = tokio::time::timeout(LONGEST_WAIT, still).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use std::fs;
+
+    const CONFIGURATION: &str = "gate.sign_in_host = \"gate.campus.example\"
+policies.directory = \"policies\"
+tls.certificates = [{ cert = \"gate.pem\", key = \"gate.key\" }]
+[clients.main]
+environment = \"sandbox\"
+id = \"APP-1\"
+secret_file = \"orcid.secret\"
+";
+
+    fn write(path: PathBuf, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// A folder with two releases of the policies, a link to the first, and all that a configuration refers to.
+    fn two_releases() -> (tempfile::TempDir, Settings) {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        for release in ["41", "42"] {
+            let site = format!("[site]\nname = \"of-{release}\"\nhosts = [\"a.campus.example\"]\nportal = true\n");
+            write(at(release).join("site.toml"), &(site + "[[rule]]\naccess = \"signed-in\"\n"));
+        }
+        std::os::unix::fs::symlink("41", at("policies")).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["gate.campus.example".to_owned(), "*.campus.example".to_owned()];
+        let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+        write(at("gate.pem"), &certificate.pem());
+        write(at("gate.key"), &key.serialize_pem());
+        write(at("orcid.secret"), "s3cr3t\n");
+        write(at("lychgate.toml"), CONFIGURATION);
+        let (settings, problems) = config::load(&at("lychgate.toml"), Vec::new(), Vec::new());
+        (home, settings.unwrap_or_else(|| panic!("{problems:#?}")))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn t74_a_link_to_policies_that_leads_elsewhere_is_noticed_by_looking() {
+        let (home, settings) = two_releases();
+        let store = CertificateStore::load(&certificate_files(&settings)).unwrap();
+        let (set, problems) = examine::policies(&settings, Some(&store));
+        let policies = Arc::new(ArcSwap::from_pointee(set.unwrap_or_else(|| panic!("{problems:#?}"))));
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let reloader = Arc::new(Reloader::new(&settings, store, policies.clone(), metrics));
+        let (stop, stopped) = watch::channel(false);
+        let watching = tokio::spawn(reloader.watch(Duration::from_millis(50), stopped));
+        // The first could be what is read at the start; after it only looking tells.
+        for release in ["42", "41", "42"] {
+            std::os::unix::fs::symlink(release, home.path().join("new")).unwrap();
+            fs::rename(home.path().join("new"), home.path().join("policies")).unwrap();
+            let in_force = || policies.load().sites()[0].name.to_string() == format!("of-{release}");
+            let noticed = async {
+                while !in_force() {
+                    tokio::time::sleep(Duration::from_millis(10)).await
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), noticed).await.expect("it is noticed");
+        }
+        stop.send_replace(true);
+        watching.await.unwrap();
+    }
 }

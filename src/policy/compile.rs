@@ -1,6 +1,7 @@
 //! Makes a [`Site`] from one policy file, complaining about everything at once. Called by `load`; the
-//! parts with rules of their own are in `compile_rules`, `compile_handoff` and `upstream`.
+//! parts with rules of their own are in `compile_rules`, `compile_handoff`, `upstream` and `authority`.
 
+use super::authority::authority;
 use super::cases;
 use super::compile_handoff::compile_hand_off;
 use super::compile_rules::compile_rules;
@@ -16,7 +17,7 @@ use super::upstream::{self, Verification};
 use crate::domain::quantity;
 use crate::domain::{ClientName, Environment, Host, SiteName};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// More registrations than this leave nobody a choice.
@@ -323,15 +324,7 @@ fn verification(table: &Table<'_>, around: Surroundings<'_>) -> Verification {
                 .remedy("name the app's own authority with upstream_ca instead"),
         );
     }
-    let ca_file: Option<PathBuf> = table.text("upstream_ca").map(|found| {
-        let path = source.file.parent().unwrap_or(std::path::Path::new("")).join(&found.value);
-        if let Err(error) = around.reader.read(&path) {
-            let message = format!("the file {} cannot be read: {error}", path.display());
-            source.add(source.error(found.line, &found.key, message).expected("a file of PEM certificates"));
-        }
-        path
-    });
-    Verification { ca_file, insecure_skip_verify }
+    Verification { authority: authority(table, around.reader).map(Arc::new), insecure_skip_verify }
 }
 
 fn host_header(table: &Table<'_>) -> HostHeader {

@@ -2,6 +2,7 @@
 //! of files in `load`; imports `domain` alone, and is asked by `proxy`, `signin`, `app` and the verbs.
 
 mod app_cookies;
+mod authority;
 mod cases;
 mod compile;
 mod compile_handoff;
@@ -26,6 +27,7 @@ mod trace;
 mod upstream;
 
 pub use app_cookies::{AppCookies, LONGEST_APP_COOKIE, MOST_APP_COOKIES, can_be_bound};
+pub use authority::AppAuthority;
 pub use cases::{Case, run_cases};
 pub use decide::{Admission, Ask, Decision, Refusal, RefusalReason, decide, explain};
 pub use encoding::Encoding;

@@ -1,6 +1,7 @@
 //! [`Site`]: a protected application as checked, ready for use. Made by `compile`, read by `proxy`,
 //! `signin`, `pages` and the verbs.
 
+use super::authority::AppAuthority;
 use super::cases::Case;
 use super::handoff::HandOff;
 use super::hint_key::HintKey;
@@ -9,6 +10,7 @@ use super::rules::Rule;
 use crate::domain::{ClientName, Environment, Host, SiteName};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A protected application: name, hosts, upstreams, rules.
@@ -75,7 +77,8 @@ pub enum Upstream {
     Https {
         host: Host,
         port: u16,
-        ca_file: Option<PathBuf>,
+        /// Instead of the system's.
+        authority: Option<Arc<AppAuthority>>,
         insecure_skip_verify: bool,
     },
     Unix {

@@ -1,9 +1,11 @@
 //! Reads the addresses of an app, `http://127.0.0.1:8080`, `https://app.campus.example`,
 //! `unix:/run/app.sock`, and CORS origins. Pure; called by `compile`.
 
+use super::authority::AppAuthority;
 use super::site::Upstream;
 use crate::domain::Host;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 /// Why an address is not one, and how to mend it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +43,7 @@ impl BadUpstream {
 /// How https upstreams of a site are verified.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Verification {
-    pub(super) ca_file: Option<PathBuf>,
+    pub(super) authority: Option<Arc<AppAuthority>>,
     pub(super) insecure_skip_verify: bool,
 }
 
@@ -79,8 +81,8 @@ pub(super) fn parse(text: &str, verification: &Verification) -> Result<Upstream,
     if is_address(&host) && !verification.insecure_skip_verify {
         return Err(BadUpstream::NamelessHttps);
     }
-    let Verification { ca_file, insecure_skip_verify } = verification.clone();
-    Ok(Upstream::Https { host, port, ca_file, insecure_skip_verify })
+    let Verification { authority, insecure_skip_verify } = verification.clone();
+    Ok(Upstream::Https { host, port, authority, insecure_skip_verify })
 }
 
 fn is_address(host: &Host) -> bool {

@@ -2,17 +2,15 @@
 //! (invariant 2); without a name an https app is never contacted, because it could not be verified.
 
 use crate::domain::{Clock, UnixTime};
-use crate::policy::{Admission, SiteKind, SiteLimits, Upstream};
+use crate::policy::{Admission, AppAuthority, SiteKind, SiteLimits, Upstream};
 use pingora::protocols::ALPN;
 use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, PeerOptions};
 use pingora::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use thiserror::Error;
@@ -26,8 +24,6 @@ pub enum NoPeer {
     NoUpstream,
     #[error("the socket of the app cannot be used: {0}")]
     Socket(String),
-    #[error("the file with the app's certificate authority cannot be used: {0}")]
-    Authority(String),
 }
 
 /// Name and port, and what was found when.
@@ -96,41 +92,29 @@ impl Resolver {
     }
 }
 
-/// Certificate authorities of upstreams, read once per file.
+/// Certificate authorities of upstreams as the engine takes them, made once for each content.
 #[derive(Default)]
 pub struct Authorities {
-    read: Mutex<HashMap<PathBuf, Arc<CaType>>>,
+    made: Mutex<HashMap<[u8; 32], Arc<CaType>>>,
 }
 
 impl Authorities {
-    /// Reading a file blocks, so it happens on the background runtime, once.
-    async fn of(&self, path: &Path, background: &tokio::runtime::Handle) -> Result<Arc<CaType>, NoPeer> {
-        let lock = || self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(known) = lock().get(path) {
-            return Ok(known.clone());
+    fn of(&self, authority: &AppAuthority) -> Arc<CaType> {
+        let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Contents come from policies, so the map is small; every reload may leave a few behind.
+        if made.len() > 1_000 {
+            made.clear();
         }
-        let file = path.to_owned();
-        let read = background.spawn_blocking(move || read_authorities(&file)).await;
-        let authorities = read.map_err(|fault| NoPeer::Authority(fault.to_string()))??;
-        lock().insert(path.to_owned(), authorities.clone());
-        Ok(authorities)
+        let wrap = |der: &CertificateDer<'_>| WrappedX509::new(der.as_ref().to_vec(), parse_x509);
+        let make = || authority.certificates().iter().map(wrap).collect();
+        made.entry(authority.digest()).or_insert_with(make).clone()
     }
 }
 
-fn read_authorities(path: &Path) -> Result<Arc<CaType>, NoPeer> {
-    let unusable = |fault: &dyn std::fmt::Display| NoPeer::Authority(format!("{}: {fault}", path.display()));
-    let pem = std::fs::read(path).map_err(|fault| unusable(&fault))?;
-    let mut wrapped = Vec::new();
-    for der in CertificateDer::pem_slice_iter(&pem) {
-        let der = der.map_err(|fault| unusable(&fault))?.as_ref().to_vec();
-        // The engine's own parser ends the process on bytes it cannot read.
-        x509_parser::parse_x509_certificate(&der).map_err(|fault| unusable(&fault))?;
-        wrapped.push(WrappedX509::new(der, parse_x509));
-    }
-    if wrapped.is_empty() {
-        return Err(unusable(&"no certificate in it"));
-    }
-    Ok(wrapped.into())
+/// Sets connections apart by the content of the authority that vouched for them: the engine's pool does not, and
+/// neither may one be lent to a site that trusts another, nor outlive the authority in the site's own file.
+fn group(authority: &AppAuthority) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(authority.digest())
 }
 
 /// Chooses and describes the peer for an admitted request. `attempt` counts from zero, so that a
@@ -150,18 +134,16 @@ pub(super) async fn peer(
         Upstream::Http { host, port } => {
             HttpPeer::new(resolver.resolve(host.as_str(), *port).await?, false, String::new())
         }
-        Upstream::Https { host, port, ca_file, insecure_skip_verify } => {
+        Upstream::Https { host, port, authority, insecure_skip_verify } => {
             let address = resolver.resolve(host.as_str(), *port).await?;
             // An empty name would switch verification off without a word.
             let name = host.as_str().trim_matches(['[', ']']);
             let mut peer = HttpPeer::new(address, true, name.to_owned());
             peer.options.verify_cert = !insecure_skip_verify;
             peer.options.verify_hostname = !insecure_skip_verify;
-            if let Some(file) = ca_file {
-                peer.options.ca = Some(authorities.of(file, &resolver.background).await?);
-                // The engine's pool does not tell authorities apart: a connection that one site's
-                // authority vouched for must not be lent to a site that trusts another.
-                peer.group_key = BuildHasherDefault::<DefaultHasher>::default().hash_one(file);
+            if let Some(authority) = authority {
+                peer.options.ca = Some(authorities.of(authority));
+                peer.group_key = group(authority);
             }
             peer
         }
