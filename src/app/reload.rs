@@ -250,7 +250,7 @@ mod tests {
 
     const CONFIGURATION: &str = "gate.sign_in_host = \"gate.campus.example\"
 policies.directory = \"policies\"
-tls.certificates = [{ cert = \"gate.pem\", key = \"gate.key\" }]
+tls.certificates = [{ cert = \"tls/gate.pem\", key = \"tls/gate.key\" }]
 [clients.main]
 environment = \"sandbox\"
 id = \"APP-1\"
@@ -264,7 +264,8 @@ secret_file = \"orcid.secret\"
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    /// A folder with two releases of the policies, a link to the first, and all that a configuration refers to.
+    /// Two releases of the policies, a link to the first in a folder that is not watched, and all that a configuration
+    /// refers to.
     fn two_releases() -> (tempfile::TempDir, Settings) {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
@@ -276,8 +277,8 @@ secret_file = \"orcid.secret\"
         let key = rcgen::KeyPair::generate().unwrap();
         let names = vec!["gate.campus.example".to_owned(), "*.campus.example".to_owned()];
         let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
-        write(at("gate.pem"), &certificate.pem());
-        write(at("gate.key"), &key.serialize_pem());
+        write(at("tls/gate.pem"), &certificate.pem());
+        write(at("tls/gate.key"), &key.serialize_pem());
         write(at("orcid.secret"), "s3cr3t\n");
         write(at("lychgate.toml"), CONFIGURATION);
         let (settings, problems) = config::load(&at("lychgate.toml"), Vec::new(), Vec::new());
