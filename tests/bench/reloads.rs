@@ -69,9 +69,8 @@ fn policies(stage: &Stage, rounds: usize) -> Table {
         );
     }
     table.note(
-        "A running gate does not read policies again yet: changed ones take a restart. The first column, in the \
-         harness's own process, is what reading them again would cost besides their cases, which `check` and `serve` \
-         run as well.",
+        "A running gate reads policies again beside its requests. The first column, in the harness's own process, is \
+         what that costs besides their cases, which `check`, `serve` and a reload run as well.",
     );
     table
 }
