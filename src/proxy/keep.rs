@@ -3,7 +3,7 @@
 
 use super::shared::Shared;
 use crate::policy::Ask;
-use crate::signin::{Keeping, OwnRequest};
+use crate::signin::{Ended, Keeping, OwnRequest};
 use crate::vault::{FormId, FormRefused, FormWriter, LiveSession, Sender};
 use bytes::Bytes;
 use http::{Response, header};
@@ -11,11 +11,14 @@ use pingora::proxy::Session;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Pieces read and not yet written.
 const QUEUE: usize = 4;
 /// Who sends nothing for so long has gone, …
 const PAUSE: Duration = Duration::from_secs(20);
+/// … so has who sends less than so many bytes a second after that, …
+const LEAST_RATE: u64 = 4 * 1024;
 /// … and who takes longer than this in all holds room that others need.
 const ALL: Duration = Duration::from_secs(5 * 60);
 
@@ -50,8 +53,13 @@ pub(super) async fn answer(
     if length.is_some_and(|length| length > most) {
         return Ok(sign_in.not_kept(&ask, &request, Some(&FormRefused::TooLarge)));
     }
-    let Keeping { facts, browser, holds } = keeping;
-    let sender = Sender { browser, address: request.peer, holds: &holds };
+    let Keeping { facts, browser, ended, holds } = keeping;
+    if let Some(ended) = ended
+        && !came_back(shared, ended).await
+    {
+        return Ok(sign_in.not_kept(&ask, &request, None));
+    }
+    let sender = Sender { browser, person: facts.person, address: request.peer, holds: &holds };
     let writer = match shared.forms.begin(&sender, length) {
         Ok(writer) => writer,
         Err(refused) => return Ok(sign_in.not_kept(&ask, &request, Some(&refused))),
@@ -71,10 +79,26 @@ pub(super) async fn answer(
         Ok(None)
     });
     Ok(match written {
-        Ok(Some(id)) => sign_in.kept(id, &ask, &request, live.as_deref()),
+        Ok(Some(id)) => sign_in.kept(id, &ask, &request),
         Ok(None) => sign_in.not_kept(&ask, &request, None),
         Err(refused) => sign_in.not_kept(&ask, &request, Some(&refused)),
     })
+}
+
+/// Whether whoever shows an ended session may still be its person: nobody left it. Who cannot be asked about is nobody.
+async fn came_back(shared: &Shared, ended: Ended) -> bool {
+    let sign_in = shared.sign_in.clone();
+    match shared.background.spawn(async move { sign_in.was_left(ended).await }).await {
+        Ok(Ok(left)) => !left,
+        Ok(Err(fault)) => {
+            tracing::error!(%fault, "whether a session was left could not be looked up");
+            false
+        }
+        Err(panic) => {
+            tracing::error!(%panic, "looking up whether a session was left ended in a panic");
+            false
+        }
+    }
 }
 
 /// Reads the body to its end and hands it on, as fast as it is written. Ends early when the writer takes no more.
@@ -84,12 +108,13 @@ async fn bring(
     read: Option<Bytes>,
     most: u64,
 ) -> pingora::Result<()> {
+    let begun = Instant::now();
     let mut taken = 0;
     let mut next = read;
     loop {
         if let Some(bytes) = next.take() {
             taken += bytes.len() as u64;
-            if taken > most || pieces.send(Piece::Bytes(bytes)).await.is_err() {
+            if taken > most || is_dripping(taken, begun.elapsed()) || pieces.send(Piece::Bytes(bytes)).await.is_err() {
                 return Ok(());
             }
         }
@@ -105,6 +130,11 @@ async fn bring(
     Ok(())
 }
 
+/// Whether a body comes so slowly that it is sent to hold room, not to arrive.
+fn is_dripping(taken: u64, elapsed: Duration) -> bool {
+    elapsed > PAUSE && taken < elapsed.as_secs() * LEAST_RATE
+}
+
 /// On a thread that may wait for the disk. `None` if the end never came.
 fn write(
     mut writer: FormWriter,
@@ -118,4 +148,18 @@ fn write(
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t92_a_form_that_drips_in_is_given_up_and_a_slow_one_is_not() {
+        let after = |bytes, seconds| is_dripping(bytes, Duration::from_secs(seconds));
+        assert!(!after(1, 20), "a small form may take its time");
+        assert!(after(1, 21) && after(60, 60) && after(1 << 20, 5 * 60));
+        // 64 kbit/s.
+        assert!(!after(21 * 8 * 1024, 21) && !after(5 * 60 * 8 * 1024, 5 * 60));
+    }
 }

@@ -118,7 +118,7 @@ impl ProxyHttp for Gate {
             tracing::error!(site.name = %admission.site().name, %fault, "the app cannot be contacted");
             Error::explain(ErrorType::ConnectError, fault.to_string()).into_up()
         })?;
-        if let Some(replay) = &passage.replay {
+        if let Some(replay) = &mut passage.replay {
             replay.over_a_fresh_connection(shared, &mut peer);
         }
         Ok(peer)
@@ -157,7 +157,7 @@ impl ProxyHttp for Gate {
         end: bool,
         passage: &mut Passage,
     ) -> pingora::Result<()> {
-        if let Some(replay) = &passage.replay {
+        if let Some(replay) = &mut passage.replay {
             replay.put(body);
         }
         // The engine would write an empty last piece (HTTP/2 ends bodies so) as the last chunk, and then the

@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Replay {
     form: KeptForm,
     body: Bytes,
+    /// What the present attempt has yet to hand on.
+    unsent: Option<Bytes>,
     /// Held until the app has begun to answer.
     turn: Option<OwnedSemaphorePermit>,
     state: State,
@@ -82,13 +84,17 @@ pub(super) async fn confirmed(
         Confirmation::Yes(form) => form,
     };
     passage.outcome = "replay";
+    // Kept when more was allowed. On its way it would be broken off, spent and lost.
+    if site.limits.body.is_some_and(|most| form.size > most) {
+        return Some(shared.notice(Notice::BodyTooLarge, None, language));
+    }
     let turn = tokio::time::timeout(PATIENCE, shared.replays.clone().acquire_owned()).await;
     let Ok(Ok(turn)) = turn else { return Some(shared.notice(Notice::TooManyRequests, None, language)) };
     let (forms, id) = (shared.forms.clone(), form.id);
     let reading = shared.background.spawn_blocking(move || forms.read(id));
     match reading.await {
         Ok(Ok(Some(body))) => {
-            let replay = Replay { form, body: body.into(), turn: Some(turn), state: State::Waiting };
+            let replay = Replay { form, body: body.into(), unsent: None, turn: Some(turn), state: State::Waiting };
             passage.replay = Some(Box::new(replay));
             None
         }
@@ -117,7 +123,8 @@ pub(super) fn deferred(shared: &Shared, held: &Held, small: &Small) -> Option<Re
 impl Replay {
     /// A connection of its own: one from the pool may have been closed by the app meanwhile, which shows only after
     /// the form was spent and sent, and a second time it may not be sent.
-    pub(super) fn over_a_fresh_connection(&self, shared: &Shared, peer: &mut HttpPeer) {
+    pub(super) fn over_a_fresh_connection(&mut self, shared: &Shared, peer: &mut HttpPeer) {
+        self.begin_attempt();
         peer.group_key = u64::from_be_bytes(shared.chance.bytes());
         peer.options.idle_timeout = Some(Duration::ZERO);
     }
@@ -145,9 +152,14 @@ impl Replay {
         Ok(())
     }
 
-    /// The form itself, in place of what confirmed it. The engine hands that over whole, once for each connection.
-    pub(super) fn put(&self, body: &mut Option<Bytes>) {
-        *body = (!self.body.is_empty()).then(|| self.body.clone());
+    fn begin_attempt(&mut self) {
+        self.unsent = Some(self.body.clone()).filter(|body| !body.is_empty());
+    }
+
+    /// The form itself, in place of what confirmed it: with the first piece of that, and nothing with those after it.
+    /// The engine hands on each piece, and with HTTP/2 an end of its own.
+    pub(super) fn put(&mut self, body: &mut Option<Bytes>) {
+        *body = self.unsent.take();
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -157,7 +169,39 @@ impl Replay {
     /// The app answers: nothing of the form is needed any more. Gives the cookie that says so to the browser.
     pub(super) fn finish(&mut self) -> HeaderValue {
         self.turn = None;
-        self.body = Bytes::new();
+        (self.body, self.unsent) = (Bytes::new(), None);
         forget_form(self.form.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::UnixTime;
+    use crate::vault::{FormFacts, FormId};
+
+    #[test]
+    fn j4_the_form_is_handed_on_once_in_each_attempt_however_many_pieces_confirm_it() {
+        let facts = FormFacts {
+            site: "repository".parse().unwrap(),
+            host: "repository.example".parse().unwrap(),
+            target: "/deposit".to_owned(),
+            content_type: "multipart/form-data; boundary=x".to_owned(),
+            referer: None,
+            person: [3; 16],
+        };
+        let id = FormId::read("AAAAAAAAAAAAAAAAAAAA").unwrap();
+        let form = KeptForm { id, facts: Arc::new(facts), size: 4, at: UnixTime(0) };
+        let body = Bytes::from_static(b"form");
+        let mut replay = Replay { form, body: body.clone(), unsent: None, turn: None, state: State::Waiting };
+        for _ in 0..2 {
+            replay.begin_attempt();
+            let handed_on = [Some("lychgate-"), Some("kept-form"), Some(""), None].map(|piece| {
+                let mut piece = piece.map(|text: &'static str| Bytes::from_static(text.as_bytes()));
+                replay.put(&mut piece);
+                piece
+            });
+            assert_eq!(handed_on, [Some(body.clone()), None, None, None]);
+        }
     }
 }

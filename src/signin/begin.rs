@@ -6,7 +6,7 @@ use super::language::in_chosen_language;
 use super::navigation::is_navigation;
 use super::settings::SIGN_IN;
 use super::{OwnRequest, SignIn, with_cookies};
-use crate::domain::{IncidentId, ReturnTo, ScopeSet};
+use crate::domain::{Host, IncidentId, ReturnTo, ScopeSet};
 use crate::pages::{self, Link, LinkLabel, Notice, OnwardPage, Page, PersonView};
 use crate::policy::{Ask, Refusal, Site};
 use crate::session::cookie;
@@ -227,9 +227,14 @@ pub(super) struct Departure {
 
 /// The page of this origin that a link or form of the request was on, if the browser says so.
 pub(super) fn page_before(request: &OwnRequest, origin: &str) -> Option<ReturnTo> {
-    let target = request.header(header::REFERER.as_str())?.strip_prefix(origin)?;
+    page_at(request.header(header::REFERER.as_str())?, &request.host, origin)
+}
+
+/// The page at an address, if it is one of the app's at this origin.
+pub(super) fn page_at(address: &str, host: &Host, origin: &str) -> Option<ReturnTo> {
+    let target = address.strip_prefix(origin)?;
     let ours = target.starts_with("/.lychgate");
-    ReturnTo::new(request.host.clone(), target).ok().filter(|_| !ours)
+    ReturnTo::new(host.clone(), target).ok().filter(|_| !ours)
 }
 
 /// The page that was asked for, byte for byte; the front page, and `true`, if it cannot be a target.

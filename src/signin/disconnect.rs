@@ -6,6 +6,7 @@ use super::settings::{ACCOUNT, DISCONNECT, SIGN_IN};
 use super::{OwnRequest, SignIn, StepFault, allowing, with_cookies};
 use crate::pages::{self, DisconnectPage, DisconnectedPage, Farewell, Notice, Page, PersonView};
 use crate::session::cookie;
+use crate::vault::ConnectionKey;
 use bytes::Bytes;
 use http::{Method, Response};
 
@@ -43,8 +44,19 @@ impl SignIn {
             Farewell::Withdraw => self.vault.withdraw(key).await.map(|_| ())?,
             Farewell::Erase => self.vault.erase(key).await.map(|_| ())?,
         }
+        self.forget_forms(key, done);
         tracing::info!(client = %key.client, take = done.as_str(), "a researcher disconnected");
         let page = Page::Disconnected(DisconnectedPage { done, again: SIGN_IN.to_owned(), provider });
         Ok(with_cookies(self.show(request, &page), vec![cookie::expire(cookie::SESSION)]))
+    }
+
+    /// Nothing of theirs stays that they could have meant; erased are the connections of all clients.
+    fn forget_forms(&self, key: &ConnectionKey, done: Farewell) {
+        let all = self.providers.iter().filter(|(_, provider)| provider.settings().environment == key.environment);
+        let clients = all.map(|(client, _)| client).filter(|client| done == Farewell::Erase || **client == key.client);
+        for client in clients {
+            let key = ConnectionKey { client: client.clone(), ..key.clone() };
+            self.spool.forget(self.person(&key));
+        }
     }
 }

@@ -7,9 +7,10 @@ use super::form_token;
 use super::navigation::is_navigation;
 use super::sealed::{self, Kind};
 use super::settings::REPLAY;
+use super::whose::{Ended, Sent};
 use super::{OwnRequest, SignIn, with_cookies};
 use crate::domain::ReturnTo;
-use crate::pages::{Link, LinkLabel, Notice, Page};
+use crate::pages::{self, Link, LinkLabel, Notice, Page};
 use crate::policy::{Ask, Site};
 use crate::session::cookie;
 use crate::vault::{FormFacts, FormId, FormRefused, HashedSessionKey, KeptForm, LiveSession, Spool};
@@ -32,6 +33,8 @@ pub struct Keeping {
     pub facts: FormFacts,
     /// The session key the browser showed.
     pub browser: HashedSessionKey,
+    /// Its session, if that has ended: nothing is kept for who left it, which [`SignIn::was_left`] knows.
+    pub ended: Option<Ended>,
     /// The kept forms it holds already.
     pub holds: Vec<FormId>,
 }
@@ -82,7 +85,7 @@ impl SignIn {
         if lost || to.target().len() > LONGEST_TARGET {
             return None;
         }
-        let (browser, person) = self.whose(request, live)?;
+        let Sent { browser, person, ended } = self.whose(request, live)?;
         let facts = FormFacts {
             site: site.name.clone(),
             host: request.host.clone(),
@@ -91,7 +94,7 @@ impl SignIn {
             referer: self.referer_here(request),
             person,
         };
-        Some(Keeping { facts, browser, holds: self.held(request) })
+        Some(Keeping { facts, browser, ended, holds: self.held(request) })
     }
 
     fn referer_here(&self, request: &OwnRequest) -> Option<String> {
@@ -118,16 +121,11 @@ impl SignIn {
         spool.find(id).filter(|form| form.facts.host == request.host && self.holds(request, id))
     }
 
-    /// The form lies in the spool: on to the sign-in, and from there to the page that asks whether to send it.
-    pub fn kept(&self, id: FormId, ask: &Ask, request: &OwnRequest, live: Option<&LiveSession>) -> Response<Bytes> {
+    /// The form lies in the spool: on to the page that asks whether to send it, which begins the sign-in. Never a page
+    /// right here: reloading it would send the form once more.
+    pub fn kept(&self, id: FormId, ask: &Ask, request: &OwnRequest) -> Response<Bytes> {
         tracing::info!(site.name = %ask.site.name, "a form is kept until its sender has signed in");
-        let answer = match ReturnTo::new(request.host.clone(), &replay_target(id)) {
-            Ok(return_to) => {
-                let before = page_before(request, &self.origin(&request.host));
-                self.begin(&ask.site, &wants(ask, return_to, before), request, live)
-            }
-            Err(_) => return self.notice(Notice::Internal, Some(&ask.site), request.language),
-        };
+        let answer = pages::redirect(&replay_target(id));
         let place = format!("{} {id}", request.host);
         let text = sealed::seal(&self.arrivals, Kind::Kept, &place, &());
         let age = u32::try_from(self.spool.lifetime().as_secs()).unwrap_or(u32::MAX);

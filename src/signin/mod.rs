@@ -47,6 +47,7 @@ pub use navigation::is_navigation;
 pub use replay::{Confirmation, LONGEST_CONFIRMATION, may_confirm};
 pub use request::OwnRequest;
 pub use settings::{SignInParts, SignInSettings, back_channel_url, callback_url, sign_out_return_url};
+pub use whose::Ended;
 
 use crate::assertion::Assertions;
 use crate::domain::{Chance, ClientName, Clock, IncidentId, Language};

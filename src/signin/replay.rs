@@ -3,6 +3,7 @@
 //! it by what this file finds in it.
 
 use super::arrival::Mode;
+use super::begin::page_at;
 use super::form_token::{self, Action};
 use super::kept::{forget_form, replay_target, wants};
 use super::{OwnRequest, SignIn, StepFault, Wants, allowing, with_cookies};
@@ -119,7 +120,9 @@ impl SignIn {
             // Public by now, but a form is somebody's.
             (Decision::Admit(_), None) => self.begin(site, &plain, request, None),
             (Decision::AskSignIn(ask) | Decision::AskScopes(ask), _) => {
-                self.begin(site, &wants(&ask, return_to, None), request, live)
+                let origin = self.origin(&request.host);
+                let before = form.facts.referer.as_ref().and_then(|page| page_at(page, &request.host, &origin));
+                self.begin(site, &wants(&ask, return_to, before), request, live)
             }
             (Decision::Refuse(refusal), _) => self.refused(&refusal, request, live, IncidentId::draw(&*self.chance)),
         }

@@ -3,6 +3,7 @@
 
 use super::life::Life;
 use super::session_record::SessionRecord;
+use super::sessions::End;
 use super::store::{Batch, Condition};
 use super::{Core, HashedSessionKey, LiveSession, SessionKind, VaultFault, blocking, trees};
 use futures_util::future::join_all;
@@ -90,7 +91,7 @@ fn run(core: &Core, queue: &Receiver<Chore>) {
 async fn do_chore(core: &Core, chore: Chore) {
     let done = match chore {
         Chore::Used { live, life } => write_back(core, &live, life).await,
-        Chore::Expired(key) => core.end(&key).await.map(|_| ()),
+        Chore::Expired(key) => core.end(&key, End::Time).await.map(|_| ()),
         Chore::Stop => Ok(()),
     };
     if let Err(fault) = done {

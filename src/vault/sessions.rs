@@ -22,6 +22,14 @@ const LISTED: usize = 4096;
 /// Children looked at when one more is begun: far more than any root has hosts for.
 const CHILDREN_LOOKED_AT: usize = 4096;
 
+/// What ends a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Time,
+    /// Its person, or somebody else who signs in to the same browser.
+    Person,
+}
+
 /// What memory knows about a session.
 #[derive(Clone, Debug)]
 pub enum Warm {
@@ -165,12 +173,17 @@ impl Core {
     }
 
     /// Ends a session, durably. Gives whether there was one.
-    pub(super) async fn end(&self, key: &HashedSessionKey) -> Result<bool, VaultFault> {
+    pub(super) async fn end(&self, key: &HashedSessionKey, by: End) -> Result<bool, VaultFault> {
         for _ in 0..RETRIES {
             if self.store.get(&trees::session(key)).await?.is_none() {
                 return Ok(false);
             }
-            let batch = self.end_into(Batch::default(), key).await?;
+            let mut batch = self.end_into(Batch::default(), key).await?;
+            if by == End::Person
+                && let Some((_, record)) = self.session_record(key).await?
+            {
+                self.left_into(&mut batch, key, record.expires);
+            }
             if self.store.write(batch).await? == Outcome::Written {
                 return Ok(true);
             }
@@ -189,7 +202,7 @@ impl Core {
         let written = record.life;
         let Some(life) = written.used_at(self.clock.now(), self.idle) else {
             // Ended for good, lest a clock set back wakes it (T68).
-            self.end(key).await?;
+            self.end(key, End::Time).await?;
             return Ok(None);
         };
         let id = self.names.connection(&record.connection);
@@ -272,7 +285,7 @@ impl Vault {
     pub async fn end_session(&self, key: &HashedSessionKey) -> Result<bool, VaultFault> {
         let Some(person) = self.core.whose(Some(*key)).await? else { return Ok(false) };
         let _alone = self.core.stripes.lock(&[person]).await;
-        self.core.end(key).await
+        self.core.end(key, End::Person).await
     }
 
     /// Ends every session of a connection, on all devices. Gives how many there were.
@@ -304,7 +317,7 @@ impl Vault {
         let id = self.core.names.connection(key);
         let _alone = self.core.stripes.lock(&[id.locator()]).await;
         match self.core.session_record(session).await? {
-            Some((_, record)) if record.connection == *key => self.core.end(session).await,
+            Some((_, record)) if record.connection == *key => self.core.end(session, End::Person).await,
             _ => Ok(false),
         }
     }
@@ -344,6 +357,9 @@ impl Vault {
                         continue;
                     }
                     ended += usize::from(record.is_some());
+                    if let (None, Some(record)) = (why, &record) {
+                        self.core.left_into(&mut batch, &root.unwrap_or(session), record.expires);
+                    }
                     match (root, record, &told) {
                         (Some(root), ..) => batch.delete(trees::child(&root, &session)),
                         (None, Some(SessionRecord { expires, .. }), Some((why, data_key))) => {

@@ -86,6 +86,7 @@ impl Vault {
             core.queue_revocations(&mut batch, superseded.iter().map(|token| Queued::new(&key, token)));
             if let Some(old) = replaces {
                 batch = core.end_into(batch, &old).await?;
+                core.followed_into(&mut batch, &old, &root, session.expires).await?;
             }
             if let Some(RevocationId(at)) = &held {
                 if core.store.get(at).await?.is_none() {

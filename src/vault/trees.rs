@@ -22,7 +22,8 @@ pub(crate) enum Tree {
     Children = 3,
     /// Connection id ‖ session -> nothing. Expires with the session.
     OfConnection = 4,
-    /// Purpose ‖ id -> nothing. Expires when nobody accepts the thing any longer.
+    /// Purpose ‖ id -> nothing; of a session that was left, nothing or the one that took its place. Expires when
+    /// nobody accepts the thing any longer.
     Spent = 5,
     /// Due time ‖ random id -> a token to revoke, sealed under the ring.
     Revocations = 6,

@@ -1,7 +1,8 @@
 //! J4, B5: what somebody sends just when they have to sign in, or to allow more, is kept, and sent on when they have
-//! confirmed: byte for byte, once. Who may not, and what is not kept, is in `attacks`.
+//! confirmed: byte for byte, once. Who may not, and what is not kept, is in `attacks`; what ends a form, in `endings`.
 
 mod attacks;
+mod endings;
 
 use crate::campus::answer::Answer;
 use crate::campus::browser::{Browser, Speaks};

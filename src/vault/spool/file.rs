@@ -23,10 +23,14 @@ fn place(number: u64, last: bool) -> [u8; 9] {
     place
 }
 
-/// Removes whatever an earlier gate left in `directory`.
+/// Removes whatever an earlier gate left in `directory`. That makes no directories; a file system of its own has one.
 pub(super) fn wipe(directory: &Path) -> Result<(), VaultFault> {
     for entry in fs::read_dir(directory).map_err(VaultFault::file("read", directory))? {
-        let path = entry.map_err(VaultFault::file("read", directory))?.path();
+        let entry = entry.map_err(VaultFault::file("read", directory))?;
+        let path = entry.path();
+        if entry.file_type().map_err(VaultFault::file("read", &path))?.is_dir() {
+            continue;
+        }
         fs::remove_file(&path).map_err(VaultFault::file("remove", &path))?;
     }
     Ok(())

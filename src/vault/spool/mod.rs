@@ -11,7 +11,7 @@ mod quota;
 mod tests;
 
 use super::{HashedSessionKey, Vault, VaultFault, files};
-use crate::domain::{Chance, Clock, Host, SiteName, UnixTime, counted_as};
+use crate::domain::{Chance, Clock, Host, SiteName, UnixTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use file::{SealedFile, Sealing};
@@ -62,6 +62,8 @@ impl fmt::Display for FormId {
 pub struct Sender<'a> {
     /// The session key the browser showed, of a session that lives or has ended.
     pub browser: HashedSessionKey,
+    /// A keyed hash of the connection, as in [`FormFacts`].
+    pub person: [u8; 16],
     pub address: IpAddr,
     /// The forms it holds cookies of. A browser that signed in anew meanwhile is no new browser.
     pub holds: &'a [FormId],
@@ -172,7 +174,7 @@ impl Spool {
             let foreign = |id: &&FormId| kept.get(id).is_some_and(|entry| entry.browser != sender.browser);
             sender.holds.iter().filter(foreign).count()
         };
-        let room = self.quota.reserve(sender.browser, counted_as(sender.address), elsewhere, announced.unwrap_or(0))?;
+        let room = self.quota.reserve(sender, elsewhere, announced.unwrap_or(0))?;
         let id = FormId(self.chance.bytes());
         let sealing = Sealing::new(self.directory.join(id.to_string()), self.chance.clone());
         Ok(FormWriter { spool: self.clone(), id, browser: sender.browser, sealing, room, size: 0 })
@@ -202,13 +204,20 @@ impl Spool {
         self.is_alive(&entry).then_some(TakenForm { _entry: entry })
     }
 
+    /// Removes all forms of one person. Blocks for as long as removing a few files takes.
+    pub fn forget(&self, person: [u8; 16]) {
+        drop(self.remove(|entry| entry.form.facts.person == person));
+    }
+
+    fn remove(&self, which: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let mut kept = self.kept();
+        let ids: Vec<FormId> = kept.iter().filter(|(_, entry)| which(entry)).map(|(id, _)| *id).collect();
+        ids.iter().filter_map(|id| kept.remove(id)).collect()
+    }
+
     /// Removes what is too old. Blocks for as long as removing a few files takes.
     pub fn sweep(&self) {
-        let gone: Vec<Entry> = {
-            let mut kept = self.kept();
-            let old: Vec<FormId> = kept.iter().filter(|(_, entry)| !self.is_alive(entry)).map(|(id, _)| *id).collect();
-            old.iter().filter_map(|id| kept.remove(id)).collect()
-        };
+        let gone = self.remove(|entry| !self.is_alive(entry));
         if !gone.is_empty() {
             tracing::info!(forms = gone.len(), "kept forms that nobody came back for were thrown away");
         }

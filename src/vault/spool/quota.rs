@@ -2,8 +2,10 @@
 //! dropping the [`Reservation`], so that a flood is refused at the door and nobody's form is thrown out for another's.
 
 use super::super::HashedSessionKey;
-use super::{Refused, SpoolLimits};
+use super::{Refused, Sender, SpoolLimits};
+use crate::domain::counted_as;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +15,8 @@ pub(super) const LEAST: u64 = 64 * 1024;
 pub(super) const UNDER_WAY: usize = 32;
 /// Of which from one address.
 pub(super) const UNDER_WAY_EACH: usize = 8;
+/// And of which from one person, in however many browsers, wherever they are.
+pub(super) const UNDER_WAY_PERSON: usize = 2;
 
 #[derive(Debug, Default)]
 struct Share {
@@ -25,6 +29,8 @@ struct Taken {
     total: Share,
     addresses: HashMap<IpAddr, Share>,
     browsers: HashMap<HashedSessionKey, usize>,
+    /// Forms each person is sending at the moment.
+    people: HashMap<[u8; 16], usize>,
 }
 
 #[derive(Debug)]
@@ -45,14 +51,15 @@ impl Quota {
     /// Room for a form of `bytes`. `elsewhere` is how many more forms the browser holds than are counted for it.
     pub(super) fn reserve(
         self: &Arc<Self>,
-        browser: HashedSessionKey,
-        address: IpAddr,
+        sender: &Sender<'_>,
         elsewhere: usize,
         bytes: u64,
     ) -> Result<Reservation, Refused> {
         if bytes > self.limits.body {
             return Err(Refused::TooLarge);
         }
+        let Sender { browser, person, .. } = *sender;
+        let address = counted_as(sender.address);
         let bytes = bytes.max(LEAST);
         let mut taken = self.taken();
         if taken.browsers.get(&browser).copied().unwrap_or(0) + elsewhere >= self.limits.per_browser {
@@ -63,24 +70,27 @@ impl Quota {
         let fits = taken.total.bytes.saturating_add(bytes) <= self.limits.total
             && here_bytes.saturating_add(bytes) <= self.limits.per_address
             && taken.total.under_way < UNDER_WAY
-            && here_under_way < UNDER_WAY_EACH;
+            && here_under_way < UNDER_WAY_EACH
+            && taken.people.get(&person).copied().unwrap_or(0) < UNDER_WAY_PERSON;
         if !fits {
             return Err(Refused::Full);
         }
         *taken.browsers.entry(browser).or_default() += 1;
+        *taken.people.entry(person).or_default() += 1;
         let Taken { total, addresses, .. } = &mut *taken;
         for share in [total, addresses.entry(address).or_default()] {
             share.bytes += bytes;
             share.under_way += 1;
         }
         drop(taken);
-        Ok(Reservation { quota: self.clone(), browser, address, bytes, under_way: true })
+        Ok(Reservation { quota: self.clone(), browser, person, address, bytes, under_way: true })
     }
 
     #[cfg(test)]
     pub(super) fn is_unused(&self) -> bool {
         let taken = self.taken();
-        taken.addresses.is_empty() && taken.browsers.is_empty() && taken.total.bytes == 0 && taken.total.under_way == 0
+        let nobody = taken.addresses.is_empty() && taken.browsers.is_empty() && taken.people.is_empty();
+        nobody && taken.total.bytes == 0 && taken.total.under_way == 0
     }
 }
 
@@ -89,6 +99,7 @@ impl Quota {
 pub(super) struct Reservation {
     quota: Arc<Quota>,
     browser: HashedSessionKey,
+    person: [u8; 16],
     address: IpAddr,
     bytes: u64,
     under_way: bool,
@@ -120,7 +131,8 @@ impl Reservation {
     pub(super) fn written(&mut self) {
         if std::mem::take(&mut self.under_way) {
             let mut taken = self.quota.taken();
-            let Taken { total, addresses, .. } = &mut *taken;
+            let Taken { total, addresses, people, .. } = &mut *taken;
+            less(people, &self.person);
             total.under_way -= 1;
             if let Some(share) = addresses.get_mut(&self.address) {
                 share.under_way -= 1;
@@ -140,11 +152,16 @@ impl Drop for Reservation {
                 taken.addresses.remove(&self.address);
             }
         }
-        if let Some(count) = taken.browsers.get_mut(&self.browser) {
-            *count -= 1;
-            if *count == 0 {
-                taken.browsers.remove(&self.browser);
-            }
+        less(&mut taken.browsers, &self.browser);
+    }
+}
+
+/// One less of `key`; none are not listed.
+fn less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

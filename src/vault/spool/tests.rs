@@ -1,7 +1,7 @@
 //! The spool: bytes come back as they were, nothing readable lies on the disk, room is shared fairly.
 
 use super::file::PIECE;
-use super::quota::{LEAST, UNDER_WAY_EACH};
+use super::quota::{LEAST, UNDER_WAY_EACH, UNDER_WAY_PERSON};
 use super::*;
 use crate::domain::{StoppedClock, SystemChance};
 use std::path::Path;
@@ -45,7 +45,8 @@ impl Place {
 }
 
 fn sender(browser: u8, address: &str) -> Sender<'static> {
-    Sender { browser: HashedSessionKey([browser; 32]), address: address.parse().unwrap(), holds: &[] }
+    let key = HashedSessionKey([browser; 32]);
+    Sender { browser: key, person: [browser; 16], address: address.parse().unwrap(), holds: &[] }
 }
 
 fn facts() -> FormFacts {
@@ -201,4 +202,42 @@ fn t70_a_disk_that_takes_nothing_is_a_refusal() {
     std::fs::remove_dir(place.directory.path().join("spool")).unwrap();
     assert!(matches!(place.keep(1, "192.0.2.1", b"text"), Err(Refused::Disk(_))));
     assert!(place.spool.quota.is_unused());
+}
+
+#[test]
+fn t92_one_person_sends_few_at_a_time_from_wherever() {
+    let place = place(LIMITS);
+    let begin = |n: u8| {
+        let address = format!("192.0.2.{n}");
+        place.spool.begin(&Sender { person: [7; 16], ..sender(n, &address) }, None)
+    };
+    let mut under_way: Vec<_> = (0..UNDER_WAY_PERSON).map(|n| begin(u8::try_from(n).unwrap()).unwrap()).collect();
+    assert!(matches!(begin(99), Err(Refused::Full)));
+    assert!(place.keep(99, "192.0.2.99", b"of somebody else").is_ok());
+    under_way.pop().unwrap().finish(facts()).unwrap();
+    assert!(begin(99).is_ok());
+}
+
+#[test]
+fn j7_all_forms_of_one_person_can_be_forgotten() {
+    let place = place(LIMITS);
+    let of = |browser: u8, person| {
+        let writer = place.spool.begin(&sender(browser, "192.0.2.1"), None).unwrap();
+        writer.finish(FormFacts { person, ..facts() }).unwrap()
+    };
+    let (one, other, foreign) = (of(1, [1; 16]), of(2, [1; 16]), of(3, [2; 16]));
+    place.spool.forget([1; 16]);
+    assert!(place.spool.find(one).is_none() && place.spool.find(other).is_none());
+    assert!(place.spool.find(foreign).is_some());
+    assert_eq!(place.files().len(), 1);
+}
+
+#[test]
+fn a_spool_that_is_a_file_system_of_its_own_has_a_directory_that_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let lost = directory.path().join("spool/lost+found");
+    std::fs::create_dir_all(&lost).unwrap();
+    let chance = Arc::new(SystemChance::default());
+    let spool = Spool::open(directory.path().join("spool"), LIMITS, Arc::new(StoppedClock::at(0)), chance);
+    assert!(spool.is_ok() && lost.exists());
 }

@@ -1,6 +1,6 @@
 //! Sessions: the tree, its ends, their times, and single use.
 
-use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, connection_key, scopes, sign_in};
+use super::bench::{Bench, HOUR, JOSIAH, MALLORY, NOW, connection_key, grant, scopes, sign_in};
 use crate::domain::UnixTime;
 use crate::vault::{HashedSessionKey, Mark, SessionKind, Vault, Warm};
 use std::sync::Arc;
@@ -279,4 +279,47 @@ async fn a_look_that_counts_no_use_keeps_no_session_alive() {
     assert!(vault.session_unused(&root).await.unwrap().is_some(), "from memory");
     bench.clock.advance(HOUR);
     assert!(vault.session_unused(&root).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn t92_a_session_that_was_left_is_known_as_such_and_one_that_ended_by_time_is_not() {
+    let bench = Bench::new();
+    let mut vault = bench.open();
+    let mut begun = Vec::new();
+    for _ in 0..5 {
+        let (root, _) = bench.sign_in(&vault, JOSIAH, "openid").await;
+        let (child, _) = bench.begin_at(&vault, &root, "wiki.example").await.unwrap();
+        assert!(!vault.was_left(&child, &root).await.unwrap());
+        begun.push((root, child));
+    }
+    let (mine, _) = bench.sign_in(&vault, MALLORY, "openid").await;
+    // Of one site only: the others of the browser are as they were.
+    vault.end_session(&begun[0].1).await.unwrap();
+    vault.end_session(&begun[1].0).await.unwrap();
+    vault.end_session_of(&connection_key(JOSIAH), &begun[2].0).await.unwrap();
+    vault.close();
+    vault = bench.open();
+    let mut left = Vec::new();
+    for (root, child) in &begun {
+        left.push(vault.was_left(child, root).await.unwrap());
+    }
+    assert_eq!(left, [true, true, true, false, false]);
+    assert!(!vault.was_left(&bench.key(), &begun[0].0).await.unwrap());
+    // The same browser signs in anew, three times; who leaves the last has left them all.
+    let (old, site) = begun[3];
+    let mut last = old;
+    for number in 70..73 {
+        let next = bench.key();
+        sign_in(&vault, &grant(JOSIAH, "openid", number), next, Some(last)).await;
+        last = next;
+        assert!(!lives(&vault, &old).await && !vault.was_left(&site, &old).await.unwrap());
+    }
+    vault.end_other_sessions(&connection_key(JOSIAH), &last).await.unwrap();
+    assert!(vault.was_left(&begun[4].1, &begun[4].0).await.unwrap());
+    assert!(!vault.was_left(&site, &old).await.unwrap(), "its browser was spared");
+    vault.end_all_sessions(&connection_key(JOSIAH)).await.unwrap();
+    assert!(vault.was_left(&site, &old).await.unwrap());
+    bench.clock.advance(25 * HOUR);
+    assert!(!lives(&vault, &mine).await && !vault.was_left(&mine, &mine).await.unwrap(), "by time");
+    assert!(vault.was_left(&site, &old).await.unwrap(), "longer than anybody asks");
 }
