@@ -71,7 +71,7 @@ async fn j7_who_disconnects_leaves_no_form_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn j4_a_confirmation_in_pieces_and_with_trailers_sends_the_form_once() {
+async fn j4_a_confirmation_in_pieces_and_with_trailers_sends_the_form() {
     let (campus, _, browser, person) = ended("").await;
     let page = people::arrive(write(&browser, EDITOR).await, &person).await;
     assert_asks_to_send(&page);
