@@ -35,6 +35,9 @@ pub struct Request {
     resumed: Option<Journey>,
 }
 
+/// Bodies and values of forms from this length on are looked for in the log.
+const LONG_BODY: usize = 20;
+
 impl Request {
     pub(super) fn new(browser: Browser, method: Method, url: Url, initiator: Initiator) -> Self {
         Self {
@@ -223,6 +226,7 @@ impl Request {
         if let Some((_, code)) = url.query_pairs().find(|(name, _)| name == "code") {
             self.browser.inner.network.forbid("an authorization code", &code);
         }
+        self.forbid_body();
         let name = format!("{} {url}", self.method);
         let sent = async {
             let line = match &self.line {
@@ -236,6 +240,16 @@ impl Request {
             tokio::time::timeout(PATIENCE, sent).await.map_err(|_| format!("{name}: no answer in time"))??;
         self.browser.remember(&url, response.headers());
         Ok(response)
+    }
+
+    /// T85: what is posted is nobody's business but the app's. Short values may stand in a log for reasons of their own.
+    fn forbid_body(&self) {
+        let Payload::Whole(bytes) = &self.payload else { return };
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        let values = url::form_urlencoded::parse(bytes).map(|(_, value)| value.into_owned());
+        for secret in std::iter::once(text.to_owned()).chain(values).filter(|secret| secret.len() >= LONG_BODY) {
+            self.browser.inner.network.forbid("what was posted", &secret);
+        }
     }
 
     fn assemble(&mut self, journey: &Journey) -> http::Request<Body> {
