@@ -14,6 +14,7 @@ use crate::simulator::{MEMBER_CLIENT, Person, SimulatedClient, Simulator, Simula
 use crate::tls::CertificateStore;
 use crate::vault;
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -50,14 +51,15 @@ pub struct Demo {
 /// Where the demo keeps its files.
 enum Folder {
     Temporary(tempfile::TempDir),
-    Kept(PathBuf),
+    /// With the lock that keeps a second demo from writing here: the gate of the first would take up its policies.
+    Kept(PathBuf, File),
 }
 
 impl Folder {
     fn path(&self) -> &Path {
         match self {
             Folder::Temporary(folder) => folder.path(),
-            Folder::Kept(path) => path,
+            Folder::Kept(path, _lock) => path,
         }
     }
 }
@@ -164,8 +166,23 @@ fn open_folder(state: Option<&Path>) -> Result<Folder, StartFault> {
             let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
             made.map_err(process("the state folder cannot be made"))?;
             let path = path.canonicalize().map_err(process("the state folder cannot be used"))?;
-            Ok(Folder::Kept(path))
+            let lock = lock(&path)?;
+            Ok(Folder::Kept(path, lock))
         }
+    }
+}
+
+/// Held as long as the file is open.
+fn lock(folder: &Path) -> Result<File, StartFault> {
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(folder.join("demo.lock"));
+    let file = file.map_err(process("the state folder cannot be used"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StartFault::Process(format!("another demo is running on the state folder {}", folder.display())))
+        }
+        Err(TryLockError::Error(fault)) => Err(process("the state folder cannot be locked")(fault)),
     }
 }
 

@@ -235,9 +235,12 @@ async fn with_state_it_goes_on_where_it_was() {
     // A second one on the same folder is refused and does the first no harm.
     let home = temp::directory();
     let usual = ["demo", "--listen", "127.0.0.1:0", "--ready-json"];
+    let policy = || fs::read_to_string(state.join("policies/wiki.toml")).expect("the demo writes it");
+    let before = policy();
     let second = child::run(home.path(), [&usual[..], &more].concat());
-    second.assert_code(2);
+    second.assert_code(2).assert_complains(&["another demo is running on the state folder"]);
     assert_eq!(second.stdout, "");
+    assert_eq!(policy(), before, "the first one's gate would take it up");
     browser.open(&wiki).await.assert_status(200).assert_at(&wiki);
 
     let home = demo.home.path().to_owned();
