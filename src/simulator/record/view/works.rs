@@ -2,6 +2,7 @@
 
 use super::super::group::{Group, group};
 use super::super::item::{Item, PutCode};
+use super::super::part::Activity;
 use super::super::parts::PartialDate;
 use super::super::tree::{Object, Value, common, tag, word};
 use super::super::work::Work;
@@ -100,8 +101,12 @@ impl View<'_> {
         };
         object
             .attribute("visibility", word(item.visibility.word()))
-            .attribute("path", self.path(&format!("/work/{}", item.put_code)))
+            .attribute("path", self.work_path(item))
             .attribute("display-index", item.display_index.to_string())
+    }
+
+    fn work_path(&self, item: &Item<Work>) -> String {
+        self.path(&format!("/{}/{}", Activity::Work.names().item, item.put_code))
     }
 
     fn full_work(&self, item: &Item<Work>) -> Object {
@@ -117,7 +122,7 @@ impl View<'_> {
             (!work.contributors.is_empty()).then(|| Object::new().items(own("contributor"), contributors));
         self.beginning(item)
             .attribute("put-code", item.put_code.number())
-            .attribute("path", self.path(&format!("/work/{}", item.put_code)))
+            .attribute("path", self.work_path(item))
             .element(own("title"), self.title(&work.title, true))
             .wrapped(own("journal-title"), work.journal.as_ref())
             .element(own("short-description"), work.description.as_ref())

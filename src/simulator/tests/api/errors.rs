@@ -225,9 +225,9 @@ async fn put_codes_that_are_none_are_refused() {
         (orcid.public, of(&format!("/works/{many}")), "", too_many.clone()),
         (orcid.member, of(&format!("/works/{many}")), &*all.trusted, too_many),
         (orcid.public, of("/works/1,x"), "", number("x")),
-        (orcid.public, of("/work/x"), "", no_number),
+        (orcid.public, of("/funding/x"), "", no_number),
         (orcid.public, of("/service/1.5"), "", number("1.5")),
-        (orcid.member, of("/work/x"), &*all.trusted, put_code),
+        (orcid.member, of("/funding/x"), &*all.trusted, put_code),
     ])
     .await;
     let mixed = read(orcid.public, &of("/works/7,7"), "").await.json();
