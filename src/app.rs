@@ -193,6 +193,7 @@ fn open_vault(settings: &Settings, clock: &Arc<dyn Clock>, chance: &Arc<dyn Chan
         simulated: settings.simulated(),
         idle: settings.sessions.idle,
         absolute: settings.sessions.absolute,
+        outage_grace: std::time::Duration::ZERO,
         warm_sessions: WARM_SESSIONS,
     };
     Ok(Vault::open(vault_settings, clock.clone(), chance.clone())?)

@@ -18,6 +18,7 @@ fn binder() -> (Binder, tempfile::TempDir) {
         simulated: true,
         idle: Duration::from_secs(60),
         absolute: Duration::from_secs(60),
+        outage_grace: std::time::Duration::ZERO,
         warm_sessions: 10,
     };
     let vault = Vault::open(settings, clock, Arc::new(SystemChance::default())).unwrap();

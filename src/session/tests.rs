@@ -27,6 +27,7 @@ fn house(start: i64) -> House {
         simulated: true,
         idle: Duration::from_secs(8 * 3600),
         absolute: Duration::from_secs(24 * 3600),
+        outage_grace: std::time::Duration::ZERO,
         warm_sessions: 100,
     };
     let vault = Vault::open(settings, shared, Arc::new(SystemChance::default())).unwrap();

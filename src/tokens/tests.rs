@@ -158,6 +158,7 @@ async fn house_at(environment: Environment) -> House {
         simulated: true,
         idle: Duration::from_secs(8 * 3600),
         absolute: Duration::from_secs(24 * 3600),
+        outage_grace: std::time::Duration::ZERO,
         warm_sessions: 100,
     };
     let vault = Vault::open(settings, clock.clone(), Arc::new(SystemChance::default())).unwrap();

@@ -3,7 +3,6 @@
 
 use super::life::Life;
 use super::session_record::SessionRecord;
-use super::sessions::End;
 use super::store::{Batch, Condition};
 use super::{Core, HashedSessionKey, LiveSession, SessionKind, VaultFault, blocking, trees};
 use futures_util::future::join_all;
@@ -91,7 +90,7 @@ fn run(core: &Core, queue: &Receiver<Chore>) {
 async fn do_chore(core: &Core, chore: Chore) {
     let done = match chore {
         Chore::Used { live, life } => write_back(core, &live, life).await,
-        Chore::Expired(key) => core.end(&key, End::Time).await.map(|_| ()),
+        Chore::Expired(key) => core.lapse(&key).await,
         Chore::Stop => Ok(()),
     };
     if let Err(fault) = done {
@@ -109,7 +108,7 @@ async fn write_back(core: &Core, live: &LiveSession, life: Life) -> Result<(), V
         let sealed = data_key.seal(&*core.chance, &address, &record);
         // Only while it is there: a use must not bring back what has ended.
         let mut batch = Batch::default().when(Condition::Present(address.clone()));
-        batch.put_until(address, sealed, record.expires);
+        batch.put_until(address, sealed, core.row_until(record.expires));
         core.store.write(batch).await
     };
     put(&session.key, SessionRecord::of(session, life)).await?;

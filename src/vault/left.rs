@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long after its absolute end a session may be asked about: what the browser still says of it is worth nothing
 /// from then on.
 pub const AFTERLIFE: Duration = Duration::from_secs(12 * 3600);
-/// Roots of one browser, each replaced by the next, that are looked at. Nobody signs in so often in one day.
+/// Sessions of one browser, each replaced by the next, that are looked at. Nobody signs in so often in one day.
 const LINE: usize = 16;
 /// Bytes of a key that name a row: as many as other marks have.
 const NAME: usize = 20;
@@ -19,13 +19,20 @@ fn note(session: &HashedSessionKey) -> Address {
     trees::spent("left", &session.0[..NAME])
 }
 
+/// Where the line of a session ends: one that was left, or the name of the last that took a place in it.
+#[derive(PartialEq, Eq)]
+enum LineEnd {
+    Left,
+    Open(Vec<u8>),
+}
+
 impl Core {
     /// Notes that the person of a session left it. Nothing in the row says who that was.
     pub(super) fn left_into(&self, batch: &mut Batch, session: &HashedSessionKey, expires: UnixTime) {
         batch.put_until(note(session), Vec::new(), expires.plus(AFTERLIFE));
     }
 
-    /// Notes that in one browser the same person's root `new` takes the place of `old`: who leaves the one has left
+    /// Notes that in one browser the same person's session `new` takes the place of `old`: who leaves the one has left
     /// the other. For callers that hold the person's stripe.
     pub(super) async fn followed_into(
         &self,
@@ -39,24 +46,30 @@ impl Core {
         }
         Ok(())
     }
+
+    async fn end_of_line(&self, session: &HashedSessionKey) -> Result<LineEnd, VaultFault> {
+        let mut last = session.0[..NAME].to_vec();
+        for _ in 0..LINE {
+            match self.store.get(&trees::spent("left", &last)).await? {
+                None => return Ok(LineEnd::Open(last)),
+                Some(after) if after.is_empty() => return Ok(LineEnd::Left),
+                Some(after) => last = after,
+            }
+        }
+        Ok(LineEnd::Left)
+    }
+
+    /// Whether `new` is `old` or took its place, and nobody left them.
+    pub(super) async fn led_to(&self, old: &HashedSessionKey, new: &HashedSessionKey) -> Result<bool, VaultFault> {
+        Ok(old == new || self.end_of_line(old).await? == LineEnd::Open(new.0[..NAME].to_vec()))
+    }
 }
 
 impl Vault {
-    /// Whether somebody left this site session, its root, or a root of the same browser that took its place. Known
+    /// Whether somebody left this site session or its root, or one of the same browser that took their place. Known
     /// for [`AFTERLIFE`] after its absolute end.
     pub async fn was_left(&self, session: &HashedSessionKey, root: &HashedSessionKey) -> Result<bool, VaultFault> {
-        let store = &self.core.store;
-        if store.get(&note(session)).await?.is_some() {
-            return Ok(true);
-        }
-        let mut next = note(root);
-        for _ in 0..LINE {
-            match store.get(&next).await? {
-                None => return Ok(false),
-                Some(after) if after.is_empty() => return Ok(true),
-                Some(after) => next = trees::spent("left", &after),
-            }
-        }
-        Ok(true)
+        let core = &self.core;
+        Ok(core.end_of_line(session).await? == LineEnd::Left || core.end_of_line(root).await? == LineEnd::Left)
     }
 }

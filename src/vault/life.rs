@@ -1,6 +1,7 @@
 //! [`Life`]: how long a session still lives. Pure; asked on every request (T68).
 
-use crate::domain::UnixTime;
+use super::outages::Outages;
+use crate::domain::{ClientName, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -33,15 +34,53 @@ impl Life {
         alive.then_some(Life { used: life.used.max(now), ..life })
     }
 
+    /// The same life as if it had been given so much more time.
+    fn longer_by(self, grace: Duration) -> Life {
+        Life { over: self.over.plus(grace), ..self }
+    }
+
+    /// The life after a use at `now` that its absolute end may lie at most `grace` before.
+    fn used_within(self, grace: Duration, now: UnixTime, idle: Duration) -> Option<Life> {
+        let used = self.longer_by(grace).used_at(now, idle)?;
+        let grace = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
+        Some(Life { over: UnixTime(used.over.0.saturating_sub(grace)), ..used })
+    }
+
     /// When it ends if it is never used again.
-    pub(super) fn idle_end(self, idle: Duration) -> UnixTime {
-        let idle = i64::try_from(idle.as_secs()).unwrap_or(i64::MAX);
-        UnixTime(self.used.0.saturating_add(idle)).min(self.over)
+    fn idle_end(self, idle: Duration) -> UnixTime {
+        self.used.plus(idle).min(self.over)
     }
 
     /// Whether this life says enough more than what was last `written` to be written back.
     pub(super) fn is_news(&self, written: &Life) -> bool {
         self.used.since(written.used) >= WRITE_BACK || self.over < written.over
+    }
+}
+
+/// What lives are measured by at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct Measure<'a> {
+    pub(super) now: UnixTime,
+    pub(super) idle: Duration,
+    pub(super) outages: &'a Outages,
+}
+
+impl Measure<'_> {
+    /// The life of a session of `client` after a use now; `None` if it has ended. Its absolute end passes only when its
+    /// people can sign in again, or when they could not for as long as is granted.
+    pub(super) fn used(&self, life: Life, client: &ClientName) -> Option<Life> {
+        life.used_at(self.now, self.idle).or_else(|| {
+            let grace = self.outages.grace_of(client);
+            if grace.is_zero() { None } else { life.used_within(grace, self.now, self.idle) }
+        })
+    }
+
+    /// When a session that is alive now ends if it is never used again.
+    pub(super) fn idle_end(&self, life: Life, client: &ClientName) -> UnixTime {
+        if self.now < life.over {
+            return life.idle_end(self.idle);
+        }
+        life.longer_by(self.outages.grace_of(client)).idle_end(self.idle)
     }
 }
 
@@ -93,5 +132,37 @@ mod tests {
         for (used, over, news) in [(0, 1000, false), (59, 1000, false), (60, 1000, true), (1, 999, true)] {
             assert_eq!(Life { over: UnixTime(over), used: UnixTime(used) }.is_news(&written), news, "{used} {over}");
         }
+    }
+
+    #[test]
+    fn f14_while_a_provider_is_away_sessions_outlive_their_absolute_end_within_a_bound() {
+        let (main, other): (ClientName, ClientName) = ("main".parse().unwrap(), "other".parse().unwrap());
+        let outages = Outages::new(Duration::from_secs(2 * 3600));
+        outages.set(&main, true);
+        let none = Outages::new(Duration::ZERO);
+        none.set(&main, true);
+        for (instants, outages, client, alive, about) in [
+            (&[24 * HOUR - 1][..], &outages, &other, true, "before its end"),
+            (&[24 * HOUR], &outages, &other, false, "another provider is away"),
+            (&[24 * HOUR], &none, &main, false, "nothing is granted"),
+            (&[24 * HOUR, 26 * HOUR - 1], &outages, &main, true, "to the last second"),
+            (&[24 * HOUR, 26 * HOUR - 1, 26 * HOUR], &outages, &main, false, "within a bound"),
+            (&[26 * HOUR], &outages, &main, false, "within a bound, at once"),
+            (&[24 * HOUR, 23 * HOUR, 25 * HOUR - 1], &outages, &main, true, "an hour back"),
+            (&[24 * HOUR, 23 * HOUR, 25 * HOUR], &outages, &main, false, "an hour back is taken off the end"),
+        ] {
+            let first = Life { over: UnixTime(Y2039 + 24 * HOUR), used: UnixTime(Y2039 + 20 * HOUR) };
+            let measure = |at: &i64| Measure { now: UnixTime(Y2039 + at), idle: IDLE, outages };
+            let end = instants.iter().try_fold(first, |life, at| measure(at).used(life, client));
+            assert_eq!(end.is_some(), alive, "{about}");
+        }
+        let idle = Life { over: UnixTime(Y2039 + 24 * HOUR), used: UnixTime(Y2039 + 15 * HOUR) };
+        let measure = |at: i64| Measure { now: UnixTime(Y2039 + at), idle: IDLE, outages: &outages };
+        assert_eq!(measure(23 * HOUR).used(idle, &main), None, "idle ends are not put off");
+        let busy = Life { used: UnixTime(Y2039 + 23 * HOUR), ..idle };
+        assert_eq!(measure(23 * HOUR).idle_end(busy, &main), UnixTime(Y2039 + 24 * HOUR));
+        assert_eq!(measure(24 * HOUR).idle_end(busy, &main), UnixTime(Y2039 + 26 * HOUR));
+        outages.set(&main, false);
+        assert_eq!(measure(24 * HOUR).used(busy, &main), None, "it is back");
     }
 }

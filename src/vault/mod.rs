@@ -15,9 +15,11 @@ mod format;
 mod housekeeping;
 mod journal;
 mod key_ring;
+mod lapsed;
 mod left;
 mod life;
 mod names;
+mod outages;
 mod provider_sessions;
 mod rebuild;
 mod revocations;
@@ -41,6 +43,7 @@ mod withdrawal;
 pub use connections::{Change, Connection, ConnectionKey, GrantEvent, Page, Renewal, TokenPair};
 pub use fault::VaultFault;
 pub use key_ring::{KeyId, KeySummary, generate_key_file, list_keys, rotate_key_file};
+pub use lapsed::Lapsed;
 pub use left::AFTERLIFE;
 pub use provider_sessions::{ProviderSignOut, ProviderSignedOut};
 pub use revocations::{Revocation, RevocationId};
@@ -56,12 +59,14 @@ pub use spool::{
     FormFacts, FormId, FormWriter, KeptForm, Refused as FormRefused, Sender, Spool, SpoolLimits, TakenForm,
 };
 
-use crate::domain::{Chance, Clock};
+use crate::domain::{Chance, ClientName, Clock, UnixTime};
 use data_keys::DataKeys;
 use format::Layout;
 use housekeeping::Housekeeping;
 use key_ring::KeyRing;
+use life::Measure;
 use names::{ConnectionId, Names};
+use outages::Outages;
 use rebuild::Rebuilding;
 use seal::Keys;
 use std::fmt;
@@ -90,6 +95,8 @@ pub struct VaultSettings {
     pub idle: Duration,
     /// And at the latest this long after the sign-in.
     pub absolute: Duration,
+    /// Beyond that, while nobody can sign in again because the provider cannot be reached; zero: not at all.
+    pub outage_grace: Duration,
     /// Sessions kept in memory, about a kilobyte each.
     pub warm_sessions: u64,
 }
@@ -106,8 +113,20 @@ struct Core {
     stripes: Stripes,
     /// Told when somebody took permissions back, so that the provider hears of it at once.
     given_back: tokio::sync::Notify,
+    outages: Outages,
     idle: Duration,
     absolute: Duration,
+}
+
+impl Core {
+    fn measure(&self) -> Measure<'_> {
+        Measure { now: self.clock.now(), idle: self.idle, outages: &self.outages }
+    }
+
+    /// When the rows of a session that lives until `expires` may be swept.
+    fn row_until(&self, expires: UnixTime) -> UnixTime {
+        expires.plus(self.outages.grace)
+    }
 }
 
 /// The open vault. Its methods work on any runtime; dropping their futures never leaves half of a
@@ -158,8 +177,10 @@ impl Vault {
         watch(&*store, &warm);
         let (idle, absolute) = (settings.idle, settings.absolute);
         let (stripes, given_back) = (Stripes::new(), tokio::sync::Notify::new());
+        let outages = Outages::new(settings.outage_grace);
         let core =
-            Arc::new(Core { clock, chance, keys, names, people, store, warm, stripes, given_back, idle, absolute });
+            Core { clock, chance, keys, names, people, store, warm, stripes, given_back, outages, idle, absolute };
+        let core = Arc::new(core);
         blocking::wait_for(core.reseal_rows())?;
         let housekeeping = Housekeeping::start(core.clone())?;
         Ok(Arc::new(Self { core, housekeeping, settings, store_id, lock: Mutex::new(Some(lock)) }))
@@ -168,6 +189,12 @@ impl Vault {
     /// Seals and opens what travels in browsers, for one purpose.
     pub fn sealer(&self, purpose: Purpose) -> Sealer {
         Sealer::new(self.core.keys.clone(), purpose, |name| self.core.names.lasting(name))
+    }
+
+    /// A provider cannot be reached, or can be again: until then sessions of its people outlive their absolute end by
+    /// up to [`VaultSettings::outage_grace`]. Forgotten when the vault is closed.
+    pub fn provider_away(&self, client: &ClientName, away: bool) {
+        self.core.outages.set(client, away);
     }
 
     /// Whether the vault still reads and writes. Asks, does not try: the store notices by itself.

@@ -1,6 +1,7 @@
 //! Root sessions by what their provider calls them, so that they end when it says that the person signed
 //! out there (OpenID Connect Back-Channel Logout). Indexed by `sign_in`, ended by `signin`.
 
+use super::left::AFTERLIFE;
 use super::names::ProviderName;
 use super::store::{Batch, Condition, Outcome};
 use super::{Core, HashedSessionKey, Mark, RETRIES, Vault, VaultFault, trees};
@@ -39,8 +40,8 @@ pub enum ProviderSignedOut {
 }
 
 impl Core {
-    /// Adds the rows by which a provider finds a root session. They expire with it; of one that ends
-    /// before its time they stay behind until then and lead nowhere.
+    /// Adds the rows by which a provider finds a root session. They expire when nobody remembers it; of one that is
+    /// ended before they stay behind until then and lead nowhere.
     pub(super) fn index_at_provider(
         &self,
         batch: &mut Batch,
@@ -49,11 +50,12 @@ impl Core {
         root: &HashedSessionKey,
         expires: UnixTime,
     ) {
+        let until = expires.plus(AFTERLIFE);
         let subject = self.names.provider_subject(environment, client, &session.subject);
-        batch.put_until(trees::session_of_provider(subject, root), Vec::new(), expires);
+        batch.put_until(trees::session_of_provider(subject, root), Vec::new(), until);
         if let Some(sid) = &session.sid {
             let sid = self.names.provider_session(environment, client, sid);
-            batch.put_until(trees::session_of_provider(sid, root), Vec::new(), expires);
+            batch.put_until(trees::session_of_provider(sid, root), Vec::new(), until);
         }
     }
 

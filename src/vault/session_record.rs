@@ -1,7 +1,11 @@
 //! Sessions in hand and on disk. On disk a session lies under its hashed key, sealed under its
 //! researcher's data key: a stolen copy shows neither cookies nor people.
 
-use super::{ConnectionKey, connections::Connection, life::Life};
+use super::{
+    ConnectionKey,
+    connections::Connection,
+    life::{Life, Measure},
+};
 use crate::domain::{Host, Identity, SiteName, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -104,6 +108,10 @@ fn or_absent<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(from: D) 
 }
 
 impl SessionRecord {
+    pub(super) fn lives(&self, measure: Measure<'_>) -> bool {
+        measure.used(self.life, &self.connection.client).is_some()
+    }
+
     pub(super) fn in_hand(self, key: HashedSessionKey) -> Session {
         let SessionRecord { kind, connection, created, signed_in_at, proven_at, expires, agent, life: _, place } = self;
         Session { key, kind, connection, created, signed_in_at, proven_at, expires, agent, place }

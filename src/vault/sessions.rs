@@ -22,14 +22,6 @@ const LISTED: usize = 4096;
 /// Children looked at when one more is begun: far more than any root has hosts for.
 const CHILDREN_LOOKED_AT: usize = 4096;
 
-/// What ends a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Time,
-    /// Its person, or somebody else who signs in to the same browser.
-    Person,
-}
-
 /// What memory knows about a session.
 #[derive(Clone, Debug)]
 pub enum Warm {
@@ -41,10 +33,13 @@ pub enum Warm {
 }
 
 impl Core {
-    /// Whose session this is, if it exists.
+    /// Whose session this is, if it lives or has lapsed.
     pub(super) async fn whose(&self, session: Option<HashedSessionKey>) -> Result<Option<Locator>, VaultFault> {
         let Some(key) = session else { return Ok(None) };
-        let sealed = self.store.get(&trees::session(&key)).await?;
+        let sealed = match self.store.get(&trees::session(&key)).await? {
+            Some(sealed) => Some(sealed),
+            None => self.store.get(&trees::lapsed(&key)).await?,
+        };
         sealed.map(|sealed| DataKeys::owner(WHAT, &sealed)).transpose()
     }
 
@@ -81,29 +76,34 @@ impl Core {
         data_key: &DataKey,
     ) {
         let sealed = data_key.seal(&*self.chance, &trees::session(key), session);
-        batch.put_until(trees::session(key), sealed, session.expires);
-        batch.put_until(trees::session_of(id, key), Vec::new(), session.expires);
+        let until = self.row_until(session.expires);
+        batch.put_until(trees::session(key), sealed, until);
+        batch.put_until(trees::session_of(id, key), Vec::new(), until);
         if let SessionKind::Site { root, .. } = &session.kind {
-            batch.put_until(trees::child(root, key), Vec::new(), session.expires);
+            batch.put_until(trees::child(root, key), Vec::new(), until);
         }
     }
 
-    /// Adds the end of a session, and of its children if it is a root. Conflicts when the session
-    /// changes meanwhile, as it does when a child is begun.
-    pub(super) async fn end_into(&self, batch: Batch, key: &HashedSessionKey) -> Result<Batch, VaultFault> {
-        let Some((sealed, record)) = self.session_record(key).await? else {
-            // Nothing there, or the leftover of somebody who was erased.
-            let mut batch = batch;
-            batch.delete(trees::session(key));
-            return Ok(batch);
+    /// Adds the end of a session, lapsed or not, and of its children if it is a root. Conflicts when a session that
+    /// lives changes meanwhile, as it does when a child is begun.
+    pub(super) async fn end_into(&self, mut batch: Batch, key: &HashedSessionKey) -> Result<Batch, VaultFault> {
+        let record = match self.session_record(key).await? {
+            Some((sealed, record)) => {
+                batch = batch.when(Condition::Equals(trees::session(key), sealed));
+                Some(record)
+            }
+            None => self.lapsed_record(key).await?.map(|lapsed| lapsed.session),
         };
-        let mut batch = batch.when(Condition::Equals(trees::session(key), sealed));
-        let id = self.names.connection(&record.connection);
         batch.delete(trees::session(key));
-        batch.delete(trees::session_of(id, key));
-        match record.kind {
-            SessionKind::Site { root, .. } => batch.delete(trees::child(&root, key)),
-            SessionKind::Root => self.end_children_into(&mut batch, key, id).await?,
+        batch.delete(trees::lapsed(key));
+        // Otherwise there is nothing, or the leftover of somebody who was erased.
+        if let Some(record) = record {
+            let id = self.names.connection(&record.connection);
+            batch.delete(trees::session_of(id, key));
+            match record.kind {
+                SessionKind::Site { root, .. } => batch.delete(trees::child(&root, key)),
+                SessionKind::Root => self.end_children_into(&mut batch, key, id).await?,
+            }
         }
         Ok(batch)
     }
@@ -126,6 +126,7 @@ impl Core {
             for (index, _) in some {
                 if let Some(child) = trees::session_in(&index) {
                     ends.delete(trees::session(&child));
+                    ends.delete(trees::lapsed(&child));
                     ends.delete(trees::session_of(id, &child));
                 }
                 ends.delete(index);
@@ -138,8 +139,8 @@ impl Core {
     }
 
     /// Adds the end of a root's oldest children on a host, so that with one more there are
-    /// [`CHILDREN_PER_HOST`] at most: who arrives again and again cannot fill the store. Of `replaced`,
-    /// which ends anyway, nothing is said.
+    /// [`CHILDREN_PER_HOST`] at most, and as many that have lapsed: who arrives again and again cannot fill the store.
+    /// Of `replaced`, which ends anyway, nothing is said.
     pub(super) async fn make_room_into(
         &self,
         batch: &mut Batch,
@@ -148,44 +149,51 @@ impl Core {
         host: &Host,
         replaced: Option<HashedSessionKey>,
     ) -> Result<(), VaultFault> {
-        let now = self.clock.now();
-        let mut here = Vec::new();
+        let measure = self.measure();
+        let (mut live, mut lapsed, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for (index, _) in self.store.scan(&trees::children(root), None, CHILDREN_LOOKED_AT).await? {
             let Some(child) = trees::session_in(&index).filter(|child| Some(*child) != replaced) else { continue };
-            let record = self.session_record(&child).await?.map(|(_, record)| record);
-            let begun = match record {
-                Some(SessionRecord { kind: SessionKind::Site { host: there, .. }, .. }) if there != *host => continue,
-                Some(record) if record.life.used_at(now, self.idle).is_some() => Some(record.created),
-                // Its time is up, or it is gone and has left its index row behind.
-                _ => None,
+            let held = self.session_record(&child).await?.map(|(_, record)| record);
+            let lives = held.as_ref().is_some_and(|record| record.lives(measure));
+            let record = match held {
+                Some(record) => Some(record),
+                None => self.lapsed_record(&child).await?.map(|lapsed| lapsed.session),
             };
-            here.push((begun, child));
+            match record {
+                Some(SessionRecord { kind: SessionKind::Site { host: there, .. }, .. }) if there != *host => {}
+                Some(record) if lives => live.push((record.created, child)),
+                Some(record) => lapsed.push((record.created, child)),
+                // It is gone and has left its index row behind.
+                None => ended.push(child),
+            }
         }
-        here.sort_unstable();
-        let live = here.iter().filter(|(begun, _)| begun.is_some()).count();
-        let ended = here.len() - live.min(CHILDREN_PER_HOST - 1);
-        for (_, child) in &here[..ended] {
-            batch.delete(trees::session(child));
-            batch.delete(trees::session_of(id, child));
-            batch.delete(trees::child(root, child));
+        for kept in [&mut live, &mut lapsed] {
+            kept.sort_unstable();
+            let surplus = kept.len().saturating_sub(CHILDREN_PER_HOST - 1);
+            ended.extend(kept.drain(..surplus).map(|(_, child)| child));
+        }
+        for child in ended {
+            batch.delete(trees::session(&child));
+            batch.delete(trees::lapsed(&child));
+            batch.delete(trees::session_of(id, &child));
+            batch.delete(trees::child(root, &child));
         }
         Ok(())
     }
 
-    /// Ends a session, durably. Gives whether there was one.
-    pub(super) async fn end(&self, key: &HashedSessionKey, by: End) -> Result<bool, VaultFault> {
+    /// Ends a session that its person leaves, lapsed or not, durably. Gives whether it was alive.
+    pub(super) async fn end(&self, key: &HashedSessionKey) -> Result<bool, VaultFault> {
         for _ in 0..RETRIES {
-            if self.store.get(&trees::session(key)).await?.is_none() {
+            let lives = self.store.get(&trees::session(key)).await?.is_some();
+            if !lives && self.store.get(&trees::lapsed(key)).await?.is_none() {
                 return Ok(false);
             }
             let mut batch = self.end_into(Batch::default(), key).await?;
-            if by == End::Person
-                && let Some((_, record)) = self.session_record(key).await?
-            {
+            if let Some(record) = self.held_or_lapsed(key).await? {
                 self.left_into(&mut batch, key, record.expires);
             }
             if self.store.write(batch).await? == Outcome::Written {
-                return Ok(true);
+                return Ok(lives);
             }
         }
         Err(VaultFault::Contended)
@@ -200,9 +208,9 @@ impl Core {
             return Ok(None);
         };
         let written = record.life;
-        let Some(life) = written.used_at(self.clock.now(), self.idle) else {
+        let Some(life) = self.measure().used(written, &record.connection.client) else {
             // Ended for good, lest a clock set back wakes it (T68).
-            self.end(key, End::Time).await?;
+            self.lapse(key).await?;
             return Ok(None);
         };
         let id = self.names.connection(&record.connection);
@@ -220,7 +228,7 @@ impl Vault {
     /// nothing when the session is live.
     pub fn warm(&self, key: &HashedSessionKey) -> Warm {
         let core = &self.core;
-        match core.warm.look(key, core.clock.now(), core.idle) {
+        match core.warm.look(key, core.measure()) {
             Seen::Cold => Warm::Cold,
             Seen::Ended => Warm::Gone,
             Seen::Live(live) => Warm::Live(live),
@@ -240,7 +248,7 @@ impl Vault {
     /// What memory knows about a session, without counting as use.
     pub fn peek(&self, key: &HashedSessionKey) -> Warm {
         let core = &self.core;
-        match core.warm.peek(key, core.clock.now(), core.idle) {
+        match core.warm.peek(key, core.measure()) {
             Seen::Cold => Warm::Cold,
             Seen::Ended => Warm::Gone,
             Seen::JustEnded => {
@@ -253,7 +261,7 @@ impl Vault {
 
     /// When a session ends if it is never used again, as far as memory knows. Counts as no use.
     pub fn idle_end(&self, key: &HashedSessionKey) -> Option<UnixTime> {
-        self.core.warm.idle_end(key, self.core.idle)
+        self.core.warm.idle_end(key, self.core.measure())
     }
 
     /// The session, from memory or from the store; `None` when it has ended. Counts as use.
@@ -285,7 +293,7 @@ impl Vault {
     pub async fn end_session(&self, key: &HashedSessionKey) -> Result<bool, VaultFault> {
         let Some(person) = self.core.whose(Some(*key)).await? else { return Ok(false) };
         let _alone = self.core.stripes.lock(&[person]).await;
-        self.core.end(key, End::Person).await
+        self.core.end(key).await
     }
 
     /// Ends every session of a connection, on all devices. Gives how many there were.
@@ -317,7 +325,7 @@ impl Vault {
         let id = self.core.names.connection(key);
         let _alone = self.core.stripes.lock(&[id.locator()]).await;
         match self.core.session_record(session).await? {
-            Some((_, record)) if record.connection == *key => self.core.end(session, End::Person).await,
+            Some((_, record)) if record.connection == *key => self.core.end(session).await,
             _ => Ok(false),
         }
     }
@@ -344,19 +352,22 @@ impl Vault {
             let mut batch = Batch::default();
             for (at, _) in index {
                 if let Some(session) = trees::session_in(&at) {
-                    let record = match self.core.session_record(&session).await {
+                    let lives = store.get(&trees::session(&session)).await?.is_some();
+                    let record = match self.core.held_or_lapsed(&session).await {
                         // Nobody can use it, and it must not keep a person from being erased.
                         Err(VaultFault::Unreadable { .. } | VaultFault::RecordVersion { .. }) => None,
-                        read => read?.map(|(_, record)| record),
+                        read => read?,
                     };
                     let root = match &record {
                         Some(SessionRecord { kind: SessionKind::Site { root, .. }, .. }) => Some(*root),
                         _ => None,
                     };
-                    if but.is_some_and(|but| root.unwrap_or(session) == *but) {
+                    if let Some(but) = but
+                        && self.core.led_to(&root.unwrap_or(session), but).await?
+                    {
                         continue;
                     }
-                    ended += usize::from(record.is_some());
+                    ended += usize::from(lives && record.is_some());
                     if let (None, Some(record)) = (why, &record) {
                         self.core.left_into(&mut batch, &root.unwrap_or(session), record.expires);
                     }
@@ -369,6 +380,7 @@ impl Vault {
                         _ => {}
                     }
                     batch.delete(trees::session(&session));
+                    batch.delete(trees::lapsed(&session));
                 }
                 batch.delete(at);
             }
@@ -383,7 +395,7 @@ impl Vault {
         for (at, _) in core.store.scan(&trees::sessions_of(core.names.connection(key)), None, LISTED).await? {
             let Some(key) = trees::session_in(&at) else { continue };
             if let Some((_, record)) = core.session_record(&key).await?
-                && record.life.used_at(core.clock.now(), core.idle).is_some()
+                && record.lives(core.measure())
             {
                 let last_used = record.life.used;
                 sessions.push(ListedSession { session: record.in_hand(key), last_used });
@@ -407,7 +419,7 @@ impl Vault {
         for (at, sealed) in rows {
             let Some(key) = trees::session_in(&at) else { continue };
             let record: Option<SessionRecord> = core.people.open_record(WHAT, &at, &sealed)?;
-            let live = record.filter(|record| record.life.used_at(core.clock.now(), core.idle).is_some());
+            let live = record.filter(|record| record.lives(core.measure()));
             sessions.extend(live.map(|record| record.in_hand(key)));
         }
         Ok((sessions, next))

@@ -7,7 +7,8 @@ use super::revocations::{Queued, RevocationId};
 use super::session_record::SessionRecord;
 use super::store::{Batch, Condition, Outcome};
 use super::{
-    Change, Connection, ConnectionKey, HashedSessionKey, LiveSession, RETRIES, SessionKind, Vault, VaultFault, trees,
+    Change, Connection, ConnectionKey, Core, HashedSessionKey, LiveSession, RETRIES, SessionKind, Vault, VaultFault,
+    trees,
 };
 use crate::domain::{ClientName, Environment, Grant, Host, SiteName};
 use std::sync::Arc;
@@ -36,6 +37,31 @@ pub struct SignInCompletion<'a> {
 pub struct Completed {
     pub connection: Arc<Connection>,
     pub change: Change,
+}
+
+impl Core {
+    /// Adds that the session `old` of a browser makes way for `new`. The same person's lapses, and whoever leaves the
+    /// new one has left it; somebody else's ends (T64, T65).
+    async fn replace_into(
+        &self,
+        batch: Batch,
+        old: &HashedSessionKey,
+        new: &HashedSessionKey,
+        session: &SessionRecord,
+    ) -> Result<Batch, VaultFault> {
+        match self.held_or_lapsed(old).await? {
+            Some(record) if record.connection != session.connection => {
+                let mut batch = self.end_into(batch, old).await?;
+                self.left_into(&mut batch, old, record.expires);
+                Ok(batch)
+            }
+            _ => {
+                let mut batch = self.lapse_into(batch, old).await?;
+                self.followed_into(&mut batch, old, new, session.expires).await?;
+                Ok(batch)
+            }
+        }
+    }
 }
 
 impl Vault {
@@ -85,8 +111,7 @@ impl Vault {
             batch.put(address.clone(), data_key.seal(&*core.chance, &address, &record));
             core.queue_revocations(&mut batch, superseded.iter().map(|token| Queued::new(&key, token)));
             if let Some(old) = replaces {
-                batch = core.end_into(batch, &old).await?;
-                core.followed_into(&mut batch, &old, &root, session.expires).await?;
+                batch = core.replace_into(batch, &old, &root, &session).await?;
             }
             if let Some(RevocationId(at)) = &held {
                 if core.store.get(at).await?.is_none() {
@@ -121,7 +146,7 @@ impl Vault {
         for _ in 0..RETRIES {
             let now = core.clock.now();
             let Some((old, mut parent)) = core.session_record(root).await? else { return Ok(None) };
-            let Some(life) = parent.life.used_at(now, core.idle) else { break };
+            let Some(life) = core.measure().used(parent.life, &parent.connection.client) else { break };
             if parent.kind != SessionKind::Root {
                 return Ok(None);
             }
@@ -144,11 +169,11 @@ impl Vault {
             core.begin_into(&mut batch, &child, &session, id, &data_key);
             parent.life = life;
             let sealed = data_key.seal(&*core.chance, &trees::session(root), &parent);
-            batch.put_until(trees::session(root), sealed, parent.expires);
+            batch.put_until(trees::session(root), sealed, core.row_until(parent.expires));
             core.note_site_into(&mut batch, id, &site, &data_key).await?;
             core.make_room_into(&mut batch, root, id, &host, replaces).await?;
             if let Some(old) = replaces {
-                batch = core.end_into(batch, &old).await?;
+                batch = core.replace_into(batch, &old, &child, &session).await?;
             }
             if core.store.write(batch).await? == Outcome::Written {
                 core.warm.note_use(root, life);

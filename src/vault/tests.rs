@@ -6,6 +6,7 @@ mod broken;
 mod connections;
 mod damage;
 mod kill;
+mod lapsed;
 mod opening;
 mod provider_sessions;
 mod secrecy;

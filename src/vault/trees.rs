@@ -39,6 +39,8 @@ pub(crate) enum Tree {
     /// Hashed session key of a root -> why the gate itself ended it, sealed under the researcher's data key. Expires
     /// when the session would have.
     WhyEnded = 20,
+    /// Hashed session key -> a session that lapsed, sealed under the researcher's data key. Expires.
+    Lapsed = 21,
     /// Expiry ‖ address -> the addresses that expire together. Written by the store itself.
     Expiry = 255,
 }
@@ -51,11 +53,11 @@ impl Tree {
 
     fn from_byte(byte: u8) -> Option<Self> {
         use Tree::{
-            Children, Connections, Expiry, Meta, OfConnection, OfProvider, OverAtProvider, Revocations, Sessions,
-            SigningKeys, SiteUse, Spent, WhyEnded,
+            Children, Connections, Expiry, Lapsed, Meta, OfConnection, OfProvider, OverAtProvider, Revocations,
+            Sessions, SigningKeys, SiteUse, Spent, WhyEnded,
         };
         let all = [Meta, Connections, Sessions, Children, OfConnection, Spent, Revocations, SigningKeys];
-        let later = [OfProvider, OverAtProvider, SiteUse, WhyEnded, Expiry];
+        let later = [OfProvider, OverAtProvider, SiteUse, WhyEnded, Lapsed, Expiry];
         all.into_iter().chain(later).find(|tree| *tree as u8 == byte)
     }
 }
@@ -130,6 +132,10 @@ pub(super) fn sessions() -> Address {
 
 pub(super) fn session(key: &HashedSessionKey) -> Address {
     Address::new(Tree::Sessions, &[&key.0])
+}
+
+pub(super) fn lapsed(key: &HashedSessionKey) -> Address {
+    Address::new(Tree::Lapsed, &[&key.0])
 }
 
 pub(super) fn why_ended(root: &HashedSessionKey) -> Address {

@@ -2,13 +2,12 @@
 //! watchers tell it what ended or changed, before whoever caused it is answered.
 
 use super::bounded::Bounded;
-use super::life::Life;
+use super::life::{Life, Measure};
 use super::names::ConnectionId;
 use super::{HashedSessionKey, LiveSession};
 use crate::domain::UnixTime;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 const SHARDS: usize = 64;
 /// Counters of changed connections. Two connections that share one only read each other's sessions
@@ -87,11 +86,11 @@ impl WarmSessions {
         &self.epochs[usize::from(u16::from_be_bytes([id.0[0], id.0[23]])) % EPOCHS]
     }
 
-    pub(super) fn look(&self, key: &HashedSessionKey, now: UnixTime, idle: Duration) -> Seen {
+    pub(super) fn look(&self, key: &HashedSessionKey, measure: Measure<'_>) -> Seen {
         let mut shard = self.shard(key);
         let Some(slot) = shard.sessions.get(key) else { return Seen::Cold };
         let Slot::Live(warm) = slot else { return Seen::Ended };
-        let Some(life) = warm.life.used_at(now, idle) else {
+        let Some(life) = measure.used(warm.life, &warm.live.identity.client) else {
             *slot = Slot::Ended;
             shard.ends += 1;
             return Seen::JustEnded;
@@ -105,11 +104,11 @@ impl WarmSessions {
     }
 
     /// The same look without counting as use: an open stream that nobody speaks on keeps no session alive.
-    pub(super) fn peek(&self, key: &HashedSessionKey, now: UnixTime, idle: Duration) -> Seen {
+    pub(super) fn peek(&self, key: &HashedSessionKey, measure: Measure<'_>) -> Seen {
         let mut shard = self.shard(key);
         let Some(slot) = shard.sessions.get(key) else { return Seen::Cold };
         let Slot::Live(warm) = slot else { return Seen::Ended };
-        if warm.life.used_at(now, idle).is_none() {
+        if measure.used(warm.life, &warm.live.identity.client).is_none() {
             *slot = Slot::Ended;
             shard.ends += 1;
             return Seen::JustEnded;
@@ -121,9 +120,9 @@ impl WarmSessions {
     }
 
     /// When a warm session ends if it is never used again.
-    pub(super) fn idle_end(&self, key: &HashedSessionKey, idle: Duration) -> Option<UnixTime> {
+    pub(super) fn idle_end(&self, key: &HashedSessionKey, measure: Measure<'_>) -> Option<UnixTime> {
         match self.shard(key).sessions.get(key) {
-            Some(Slot::Live(warm)) => Some(warm.life.idle_end(idle)),
+            Some(Slot::Live(warm)) => Some(measure.idle_end(warm.life, &warm.live.identity.client)),
             _ => None,
         }
     }

@@ -276,6 +276,7 @@ fn look_up(times: u64, folder: &Path) {
         simulated: true,
         idle: Duration::from_secs(3600),
         absolute: Duration::from_secs(3600),
+        outage_grace: std::time::Duration::ZERO,
         warm_sessions: 10_000,
     };
     let vault = Vault::open(settings, clock, chance.clone()).expect("a new vault opens");

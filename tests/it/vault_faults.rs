@@ -40,6 +40,7 @@ async fn stored_pairs(campus: &Campus, person: &Person) -> Vec<TokenPair> {
         simulated: true,
         idle: Duration::from_secs(3600),
         absolute: Duration::from_secs(3600),
+        outage_grace: std::time::Duration::ZERO,
         warm_sessions: 100,
     };
     let open = move || Vault::open(settings, Arc::new(SystemClock), Arc::new(SystemChance::default()));

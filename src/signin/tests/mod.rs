@@ -162,6 +162,7 @@ impl Campus {
             simulated: true,
             idle: Duration::from_secs(8 * 3600),
             absolute: Duration::from_secs(24 * 3600),
+            outage_grace: std::time::Duration::ZERO,
             warm_sessions: 1_000,
         };
         let vault = Vault::open(settings, clock.clone(), chance.clone()).unwrap();

@@ -91,6 +91,7 @@ pub(super) fn settings(directory: &Path, key_file: &Path) -> VaultSettings {
         simulated: false,
         idle: Duration::from_secs(8 * 3600),
         absolute: Duration::from_secs(24 * 3600),
+        outage_grace: std::time::Duration::ZERO,
         warm_sessions: 1000,
     }
 }

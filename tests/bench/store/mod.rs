@@ -129,6 +129,7 @@ impl Place {
             idle: Duration::from_secs(8 * 3600),
             absolute: Duration::from_secs(24 * 3600),
             // `app` keeps this number to itself.
+            outage_grace: std::time::Duration::ZERO,
             warm_sessions: lychgate::app::WARM_SESSIONS,
         };
         let opened = Vault::open(settings, Arc::new(SystemClock), Arc::new(SystemChance::default()));
