@@ -100,6 +100,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
     let hint_key = hint_key(table, around.reader);
     let keep_forms = flag("keep_forms", true);
     let (private_cache, hsts, websocket) = (flag("private_cache", true), flag("hsts", true), flag("websocket", true));
+    let websocket_grace = websocket_grace(table);
     let confirm = flag("confirm", false);
     let fragments = flag("fragments", false);
     let name = claims.name.as_ref()?.value.clone();
@@ -121,6 +122,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
         private_cache,
         hsts,
         websocket,
+        websocket_grace,
         fragments,
         badge: badge.map_or(BadgeReach::Own, |found| found.value),
         authorization: authorization.map_or(AuthorizationHeader::Strip, |found| found.value),
@@ -368,6 +370,18 @@ fn limits(root: &Table<'_>) -> SiteLimits {
         idle: if unlimited("idle") { None } else { positive("idle") },
         body: if unlimited("body") { None } else { table.size("body").map(|found| found.value) },
     }
+}
+
+/// A session that lapsed is remembered no longer than that.
+const LONGEST_GRACE: Duration = Duration::from_secs(12 * 3600);
+
+fn websocket_grace(table: &Table<'_>) -> Duration {
+    let Some(found) = table.duration("websocket_grace") else { return Duration::ZERO };
+    if found.value > LONGEST_GRACE {
+        let problem = table.source.error(found.line, &found.key, "too long to answer for somebody who may have left");
+        table.source.add(problem.expected("at most 12h"));
+    }
+    found.value
 }
 
 fn cors_origins(table: &Table<'_>) -> Vec<String> {

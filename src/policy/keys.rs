@@ -33,6 +33,7 @@ pub(super) const SITE: &[&str] = &[
     "authorization",
     "cors_origins",
     "websocket",
+    "websocket_grace",
     "keep_forms",
     "private_cache",
     "hsts",

@@ -40,6 +40,8 @@ pub struct Site {
     pub private_cache: bool,
     pub hsts: bool,
     pub websocket: bool,
+    /// How long a WebSocket outlives a session that ended by time alone; zero: it ends with it.
+    pub websocket_grace: Duration,
     pub authorization: AuthorizationHeader,
     /// What stands behind the `#` of an address survives a sign-in.
     pub fragments: bool,

@@ -204,6 +204,7 @@ path_parameters = "ignore"
 encoded_slash = "keep"
 case_insensitive = true
 websocket = false
+websocket_grace = "10 min"
 keep_forms = false
 private_cache = false
 hsts = false
@@ -231,6 +232,7 @@ access = "signed-in"
     assert_eq!(site.host_header, HostHeader::Name("inner.example:8080".into()));
     let switches = PathSwitches { ignore_parameters: true, keep_encoded_slash: true, case_insensitive: true };
     assert_eq!(site.switches, switches);
+    assert_eq!(site.websocket_grace, std::time::Duration::from_secs(600));
     assert!(!site.websocket && !site.private_cache && !site.hsts && !site.keep_forms);
     assert_eq!(site.authorization, AuthorizationHeader::Pass);
     assert_eq!(site.cors_origins, ["https://portal.example"]);
@@ -251,6 +253,7 @@ access = "signed-in"
     assert!(
         site.websocket && site.private_cache && site.hsts && site.keep_forms && site.host_header == HostHeader::Pass
     );
+    assert!(site.websocket_grace.is_zero());
     assert_eq!((site.limits, site.authorization), (SiteLimits::default(), AuthorizationHeader::Strip));
 }
 

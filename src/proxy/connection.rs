@@ -121,9 +121,14 @@ impl Connection {
         self.is_socket.store(true, Ordering::Release);
     }
 
+    /// Whether the app has agreed to a WebSocket here.
+    pub fn is_socket(&self) -> bool {
+        self.is_socket.load(Ordering::Acquire)
+    }
+
     /// The exchange is about to be dropped because the gate says so.
     pub fn is_ended(&self) {
-        self.ends_socket.store(self.is_socket.load(Ordering::Acquire), Ordering::Release);
+        self.ends_socket.store(self.is_socket(), Ordering::Release);
     }
 
     /// How the visitor is introduced on this permit: as the last time, if nothing has changed.

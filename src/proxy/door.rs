@@ -14,7 +14,6 @@ use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -42,7 +41,7 @@ pub struct Standing {
     pub site: SiteName,
     pub method: http::Method,
     pub path: CanonicalPath,
-    pub peer: IpAddr,
+    pub connection: Arc<Connection>,
     pub since: UnixTime,
 }
 

@@ -299,7 +299,7 @@ impl Gate {
                 site: admission.site().name.clone(),
                 method: visit.method.clone(),
                 path,
-                peer: visit.connection.peer.ip(),
+                connection: visit.connection.clone(),
                 since: now,
             });
         }

@@ -3,7 +3,7 @@
 
 use super::door::{OpenRequests, Standing};
 use super::shared::Shared;
-use crate::policy::{Decision, Facts, decide};
+use crate::policy::{Decision, Facts, Site, decide};
 use crate::session::Standings;
 use crate::vault::{HashedSessionKey, LiveSession};
 use std::sync::Arc;
@@ -38,25 +38,44 @@ async fn standing_of(shared: &Shared, key: HashedSessionKey) -> Standings {
     shared.background.spawn(async move { sessions.standing(key).await }).await.unwrap_or(Standings::Unknown)
 }
 
+/// A WebSocket may outlive its session for as long as its site grants, if time alone has ended it. In doubt it does not:
+/// whoever signed out must not be answered for.
+async fn outliving(
+    shared: &Shared,
+    site: &Site,
+    standing: &Standing,
+    key: HashedSessionKey,
+) -> Option<Arc<LiveSession>> {
+    if site.websocket_grace.is_zero() || !standing.connection.is_socket() {
+        return None;
+    }
+    let sessions = shared.sessions.clone();
+    let lapsed = shared.background.spawn(async move { sessions.lapsed(key).await }).await.ok()??;
+    (shared.clock.now() < lapsed.at.plus(site.websocket_grace)).then_some(lapsed.was)
+}
+
 /// Asks the policy in force now about the session as it is now. A store that cannot say leaves the
 /// exchange open until it can: it was admitted, and nothing new is granted by keeping it.
 async fn still_admitted(shared: &Shared, standing: &Standing) -> bool {
+    let policies = shared.policies.load_full();
+    let Some(site) = policies.site(&standing.site) else { return false };
     let live: Option<Arc<LiveSession>> = match standing.session {
         None => None,
         Some(key) => match standing_of(shared, key).await {
             Standings::Live(live) => Some(live),
-            Standings::Ended => return false,
+            Standings::Ended => match outliving(shared, site, standing, key).await {
+                Some(was) => Some(was),
+                None => return false,
+            },
             Standings::Unknown => return true,
         },
     };
-    let policies = shared.policies.load_full();
-    let Some(site) = policies.site(&standing.site) else { return false };
     let facts = Facts {
         site,
         method: &standing.method,
         path: &standing.path,
         visitor: live.as_ref().map(|live| &live.identity),
-        peer: standing.peer,
+        peer: standing.connection.peer.ip(),
         now: shared.clock.now(),
     };
     matches!(decide(&facts), Decision::Admit(_))

@@ -6,7 +6,7 @@ pub mod cookie;
 mod flights;
 
 use crate::domain::{Chance, Host, UnixTime};
-use crate::vault::{HashedSessionKey, LiveSession, Purpose, Sealer, SessionKind, Vault, VaultFault, Warm};
+use crate::vault::{HashedSessionKey, Lapsed, LiveSession, Purpose, Sealer, SessionKind, Vault, VaultFault, Warm};
 use app_cookies::Binder;
 use cookie::SessionKey;
 use flights::Flights;
@@ -146,11 +146,28 @@ impl Sessions {
         }
     }
 
+    /// What a session was that has ended, if it only lapsed; in doubt `None`. For open WebSockets of sites that let
+    /// them outlive it; not for a listener core.
+    pub async fn lapsed(&self, key: HashedSessionKey) -> Option<Lapsed> {
+        in_time(self.vault.lapsed(&key)).await.unwrap_or_else(|fault| {
+            tracing::warn!(cause = %fault, "how a session ended could not be looked up; what it opened is ended");
+            None
+        })
+    }
+
+    /// The same of the session that these cookies open this door with, or did.
+    pub async fn lapsed_at<'a>(
+        &self,
+        door: Door<'_>,
+        cookies: impl Iterator<Item = &'a HeaderValue>,
+    ) -> Result<Option<Arc<LiveSession>>, SessionFault> {
+        let Some(key) = self.authentic(cookies) else { return Ok(None) };
+        let lapsed = in_time(self.vault.lapsed(&key)).await?;
+        Ok(lapsed.map(|lapsed| lapsed.was).filter(|was| opens(was, door)))
+    }
+
     async fn peek(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, SessionFault> {
-        let looked = tokio::time::timeout(DEADLINE, self.vault.session_unused(key)).await;
-        looked
-            .map_err(|_| SessionFault::TooSlow)
-            .and_then(|read| read.map_err(|fault| SessionFault::Vault(Arc::new(fault))))
+        in_time(self.vault.session_unused(key)).await
     }
 
     /// [`Sessions::look_up`] that counts as no use: a script that asks every minute who is here keeps nobody here.
@@ -180,6 +197,11 @@ impl Sessions {
             Found::Cold(key) => self.load(door, key).await,
         }
     }
+}
+
+async fn in_time<T>(read: impl Future<Output = Result<T, VaultFault>>) -> Result<T, SessionFault> {
+    let read = tokio::time::timeout(DEADLINE, read).await.map_err(|_| SessionFault::TooSlow)?;
+    read.map_err(|fault| SessionFault::Vault(Arc::new(fault)))
 }
 
 /// Whether a session was made for this door. A cookie carried to another host signs nobody in there.

@@ -62,7 +62,7 @@ impl SignIn {
 
     /// Spends the ticket, durably, and begins the session, if the root still lives.
     async fn redeem(&self, site: &Arc<Site>, ticket: &Ticket, request: &OwnRequest) -> Result<Landing, StepFault> {
-        let replaces = self.visitor(request).await?.map(|live| live.session.key);
+        let replaces = self.sessions.authentic(request.cookies());
         if !self.vault.spend(Mark { purpose: "ticket", id: ticket.id }, ticket.mark_until()).await? {
             tracing::info!(site.name = %site.name, "a ticket was brought twice");
             return Ok(Landing::FreshStart);

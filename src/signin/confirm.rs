@@ -141,16 +141,12 @@ impl SignIn {
     }
 
     async fn keep_confirmed(&self, id: AttemptId, attempt: &Attempt, request: &OwnRequest) -> Ending {
-        let previous = match self.root(request).await {
-            Ok(previous) => previous,
-            Err(fault) => return self.ending(Notice::StoreUnavailable, attempt, &fault),
-        };
         let held = self.unconfirmed.take(id, self.clock.now());
         let (Some(held), Some(provider)) = (held, self.providers.get(&attempt.client)) else {
             return self.ending(Notice::AttemptExpired, attempt, &"nobody confirmed it in time");
         };
         let Held { grant, revocation, .. } = held;
-        let keeping = Keeping { provider, attempt, grant: &grant, previous, held: revocation, confirmed: true };
+        let keeping = Keeping { provider, attempt, grant: &grant, held: revocation, confirmed: true };
         self.land(keeping, request).await
     }
 

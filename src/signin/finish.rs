@@ -12,7 +12,7 @@ use crate::domain::{AuthorizationCode, Grant, IncidentId};
 use crate::orcid::{Blame, OrcidTrouble, Proof, Provider};
 use crate::pages::Notice;
 use crate::tokens::{self, Deposit};
-use crate::vault::{Change, HashedSessionKey, LiveSession, Mark, RevocationId};
+use crate::vault::{Change, HashedSessionKey, Mark, RevocationId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +36,6 @@ pub(super) struct Keeping<'a> {
     pub(super) provider: &'a Provider,
     pub(super) attempt: &'a Attempt,
     pub(super) grant: &'a Grant,
-    /// Who was signed in in this browser until now.
-    pub(super) previous: Option<Arc<LiveSession>>,
     /// The name of its queued revocation, if it waited for its person.
     pub(super) held: Option<RevocationId>,
     pub(super) confirmed: bool,
@@ -91,7 +89,7 @@ impl SignIn {
                 self.hold(provider, id, attempt, grant).await
             }
             Ok(grant) => {
-                let keeping = Keeping { provider, attempt, grant: &grant, previous, held: None, confirmed: false };
+                let keeping = Keeping { provider, attempt, grant: &grant, held: None, confirmed: false };
                 self.land(keeping, request).await
             }
         }
@@ -107,7 +105,7 @@ impl SignIn {
     }
 
     async fn keep(&self, keeping: Keeping<'_>, request: &OwnRequest) -> Result<Ending, StepFault> {
-        let Keeping { provider, attempt, grant, previous, held, confirmed } = keeping;
+        let Keeping { provider, attempt, grant, held, confirmed } = keeping;
         let key = self.sessions.draw(&*self.chance);
         let root = HashedSessionKey(key.hash());
         let settings = provider.settings();
@@ -118,7 +116,7 @@ impl SignIn {
             root,
             agent: request.agent(),
             place: Some(request.place()),
-            previous,
+            previous: self.sessions.authentic(request.cookies()),
             proven: attempt.prompted,
             held,
         };

@@ -10,7 +10,7 @@ use crate::domain::ClientName;
 use crate::orcid::Provider;
 use crate::pages::{Notice, Page, PersonView, ProviderView, Reach, There};
 use crate::policy::Site;
-use crate::session::{app_cookies, cookie};
+use crate::session::{Door, app_cookies, cookie};
 use crate::vault::LiveSession;
 use bytes::Bytes;
 use http::{Method, Response};
@@ -25,6 +25,17 @@ fn is_possible(request: &OwnRequest) -> bool {
 }
 
 impl SignIn {
+    /// Who may want to leave: whoever is signed in, and whoever was, where a WebSocket may still answer for them.
+    async fn leaving(&self, request: &OwnRequest, door: Door<'_>) -> Result<Option<Arc<LiveSession>>, StepFault> {
+        if let Some(live) = self.sessions.look_up(door, request.cookies()).await? {
+            return Ok(Some(live));
+        }
+        if self.policies.load().sites().iter().all(|site| site.websocket_grace.is_zero()) {
+            return Ok(None);
+        }
+        Ok(self.sessions.lapsed_at(door, request.cookies()).await?)
+    }
+
     /// On a site host.
     pub(super) async fn sign_out_here(
         &self,
@@ -34,7 +45,7 @@ impl SignIn {
         if !is_possible(request) {
             return Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), request.language), METHODS));
         }
-        let Some(live) = self.visitor(request).await? else {
+        let Some(live) = self.leaving(request, Door::Site(&request.host)).await? else {
             return Ok(self.signed_out_here(site, request, site.client()));
         };
         if request.is_reading() {
@@ -60,7 +71,7 @@ impl SignIn {
         if !is_possible(request) {
             return Ok(allowing(self.notice(Notice::MethodNotAllowed, None, request.language), METHODS));
         }
-        let Some(root) = self.root(request).await? else {
+        let Some(root) = self.leaving(request, Door::SignInHost).await? else {
             return Ok(self.signed_out(request, Reach::Everywhere, None));
         };
         if request.is_reading() {

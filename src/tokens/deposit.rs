@@ -2,8 +2,7 @@
 //! once for each completed sign-in.
 
 use crate::domain::{ClientName, Environment, Grant};
-use crate::vault::{Completed, HashedSessionKey, LiveSession, RevocationId, SignInCompletion, Vault, VaultFault};
-use std::sync::Arc;
+use crate::vault::{Completed, ConnectionKey, HashedSessionKey, RevocationId, SignInCompletion, Vault, VaultFault};
 
 /// A verified grant and the session it gives.
 pub struct Deposit<'a> {
@@ -16,8 +15,8 @@ pub struct Deposit<'a> {
     pub agent: String,
     /// The network it comes from.
     pub place: Option<String>,
-    /// Who was signed in in this browser until now.
-    pub previous: Option<Arc<LiveSession>>,
+    /// The root session that the browser shows, whoever's it is or was.
+    pub previous: Option<HashedSessionKey>,
     /// The provider was told to make the person sign in anew.
     pub proven: bool,
     /// Since the person had to confirm it, its revocation is queued under this name.
@@ -29,15 +28,10 @@ pub struct Deposit<'a> {
 /// `None` if the provider has said meanwhile that the person signed out there, or a held grant waited too long.
 pub async fn deposit(vault: &Vault, deposit: Deposit<'_>) -> Result<Option<Completed>, VaultFault> {
     let Deposit { grant, environment, client, root, agent, place, previous, proven, held } = deposit;
-    let mut replaces = None;
-    if let Some(previous) = previous {
-        let (key, held) = (previous.session.key, &previous.identity);
-        if held.subject == grant.subject && held.client == client && held.environment == environment {
-            replaces = Some(key);
-        } else {
-            vault.end_session(&key).await?;
-        }
+    if let Some(previous) = &previous {
+        let key = ConnectionKey { environment, client: client.clone(), subject: grant.subject.clone() };
+        vault.end_session_unless_of(&key, previous).await?;
     }
-    let done = SignInCompletion { grant, environment, client, root, agent, place, replaces, proven, held };
+    let done = SignInCompletion { grant, environment, client, root, agent, place, replaces: previous, proven, held };
     vault.complete_sign_in(done).await
 }

@@ -186,17 +186,13 @@ impl House {
             expires: None,
             at_provider: None,
         };
-        let previous = match previous {
-            Some(key) => self.vault.session(&HashedSessionKey([key; 32])).await.unwrap(),
-            None => None,
-        };
         let kept = Deposit {
             grant: &grant,
             environment: self.environment,
             client: "orcid".parse().unwrap(),
             root: HashedSessionKey([root; 32]),
             agent: "Test".into(),
-            previous,
+            previous: previous.map(|key| HashedSessionKey([key; 32])),
             place: None,
             proven: false,
             held: None,

@@ -1,5 +1,5 @@
 //! Sessions that ended by time, or by a newer one of the same person in the same browser: nobody uses them any more,
-//! but a WebSocket that one of them opened may be let live for a while (`[limits] websocket_grace`). So that it ends
+//! but a WebSocket that one of them opened may be let live for a while (`[site] websocket_grace`). So that it ends
 //! with everything a person ends, a lapsed session stays where every deliberate end finds and deletes it.
 
 use super::data_keys::DataKey;
@@ -7,7 +7,7 @@ use super::left::AFTERLIFE;
 use super::names::ConnectionId;
 use super::session_record::{SessionRecord, WHAT};
 use super::store::{Batch, Condition, Outcome};
-use super::{Core, HashedSessionKey, LiveSession, RETRIES, SessionKind, Vault, VaultFault, trees};
+use super::{Core, HashedSessionKey, LiveSession, RETRIES, SessionKind, Vault, VaultFault, Warm, trees};
 use crate::domain::UnixTime;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -115,13 +115,16 @@ impl Core {
 }
 
 impl Vault {
-    /// Asked about a session that is known to live no longer: what it was, if it lapsed and nobody has ended it since,
-    /// by signing out here or everywhere, by disconnecting, by giving the browser to somebody else, at the provider or
+    /// What a session was that lives no longer, if it lapsed and nobody has ended it since, by signing out here or everywhere, by disconnecting, by giving the browser to somebody else, at the provider or
     /// because the provider no longer stands behind the person. `None` is the answer in doubt, too.
     pub async fn lapsed(&self, key: &HashedSessionKey) -> Result<Option<Lapsed>, VaultFault> {
         let core = &self.core;
-        // That its time is up may be known to memory alone as yet.
-        core.lapse(key).await?;
+        match self.peek(key) {
+            Warm::Live(_) => return Ok(None),
+            Warm::Cold if core.read_through(key, false).await?.is_some() => return Ok(None),
+            // That its time is up may be known to memory alone as yet.
+            Warm::Cold | Warm::Gone => core.lapse(key).await?,
+        }
         let Some(LapsedRecord { session, at }) = core.lapsed_record(key).await? else { return Ok(None) };
         let root = match &session.kind {
             SessionKind::Site { root, .. } => *root,

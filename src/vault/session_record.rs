@@ -33,6 +33,17 @@ pub enum SessionKind {
     Site { site: SiteName, host: Host, root: HashedSessionKey },
 }
 
+impl SessionKind {
+    /// Whether one browser can hold only one of the two.
+    pub(super) fn is_same_door(&self, other: &SessionKind) -> bool {
+        match (self, other) {
+            (SessionKind::Root, SessionKind::Root) => true,
+            (SessionKind::Site { host, .. }, SessionKind::Site { host: there, .. }) => host == there,
+            _ => false,
+        }
+    }
+}
+
 /// A browser's signed-in state at one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {

@@ -201,7 +201,11 @@ impl Core {
 
     /// Reads a session and its connection from the store, and keeps them warm; as used now, or only as
     /// the store has it.
-    async fn read_through(&self, key: &HashedSessionKey, used: bool) -> Result<Option<Arc<LiveSession>>, VaultFault> {
+    pub(super) async fn read_through(
+        &self,
+        key: &HashedSessionKey,
+        used: bool,
+    ) -> Result<Option<Arc<LiveSession>>, VaultFault> {
         let ticket = self.warm.ticket(key);
         let Some((_, record)) = self.session_record(key).await? else {
             self.warm.keep_ended(ticket);
@@ -326,6 +330,18 @@ impl Vault {
         let _alone = self.core.stripes.lock(&[id.locator()]).await;
         match self.core.session_record(session).await? {
             Some((_, record)) if record.connection == *key => self.core.end(session).await,
+            _ => Ok(false),
+        }
+    }
+
+    /// Ends a session, lapsed or not, unless it is one of this connection: somebody else signs in where it was.
+    pub async fn end_session_unless_of(
+        &self,
+        key: &ConnectionKey,
+        session: &HashedSessionKey,
+    ) -> Result<bool, VaultFault> {
+        match self.core.held_or_lapsed(session).await? {
+            Some(record) if record.connection != *key => self.end_session(session).await,
             _ => Ok(false),
         }
     }

@@ -41,7 +41,7 @@ pub struct Completed {
 
 impl Core {
     /// Adds that the session `old` of a browser makes way for `new`. The same person's lapses, and whoever leaves the
-    /// new one has left it; somebody else's ends (T64, T65).
+    /// new one has left it; somebody else's ends (T64, T65). Nothing happens to one that was made for another door.
     async fn replace_into(
         &self,
         batch: Batch,
@@ -50,6 +50,7 @@ impl Core {
         session: &SessionRecord,
     ) -> Result<Batch, VaultFault> {
         match self.held_or_lapsed(old).await? {
+            Some(record) if !record.kind.is_same_door(&session.kind) => Ok(batch),
             Some(record) if record.connection != session.connection => {
                 let mut batch = self.end_into(batch, old).await?;
                 self.left_into(&mut batch, old, record.expires);

@@ -69,7 +69,7 @@ async fn seen(campus: &Campus, browser: &Browser, name: &str, path: &str) -> Str
 }
 
 /// The browser's session at ORCID ends, as on a machine that many use.
-fn forget_orcid(campus: &Campus, browser: &Browser) {
+pub fn forget_orcid(campus: &Campus, browser: &Browser) {
     let orcid: Url = campus.simulator.base_url.parse().unwrap();
     let now = browser.network().now();
     for cookie in browser.cookies(orcid.as_str()) {

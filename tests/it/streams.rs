@@ -3,6 +3,7 @@
 //! `streams/large.rs`.
 
 mod edges;
+mod grace;
 mod large;
 
 use crate::campus::browser::{Browser, Request, Speaks};
