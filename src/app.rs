@@ -193,7 +193,7 @@ fn open_vault(settings: &Settings, clock: &Arc<dyn Clock>, chance: &Arc<dyn Chan
         simulated: settings.simulated(),
         idle: settings.sessions.idle,
         absolute: settings.sessions.absolute,
-        outage_grace: std::time::Duration::ZERO,
+        outage_grace: settings.sessions.outage_grace,
         warm_sessions: WARM_SESSIONS,
     };
     Ok(Vault::open(vault_settings, clock.clone(), chance.clone())?)
@@ -254,7 +254,8 @@ impl Parts<'_> {
         let keys =
             self.background.block_on(signing::keys(self.vault, &*self.clock, settings.assertion.rotate_every))?;
         let issuer = origin(&settings.gate.sign_in_host, self.public_port);
-        let assertions = Arc::new(Assertions::new(issuer, keys, self.chance.clone(), settings.assertion.lifetime));
+        let (lifetime, grace) = (settings.assertion.lifetime, settings.sessions.outage_grace);
+        let assertions = Arc::new(Assertions::new(issuer, keys, self.chance.clone(), lifetime, grace));
         let sessions = Arc::new(Sessions::new(self.vault.clone()));
         let metrics = Arc::new(Metrics::new().map_err(|fault| StartFault::Process(fault.to_string()))?);
         metrics.simulated.set(i64::from(settings.simulated()));
@@ -264,6 +265,7 @@ impl Parts<'_> {
                 sign_in_host: settings.gate.sign_in_host.clone(),
                 public_port: self.public_port,
                 default_client: settings.default_client.clone(),
+                outage_grace: grace,
             },
             vault: self.vault.clone(),
             spool: self.forms.clone(),
@@ -362,6 +364,7 @@ impl Gate {
             self.background.spawn(provider.clone().keep_fresh());
         }
         self.start_watch(settings, providers);
+        self.start_presence(settings, providers);
         self.background.spawn(tokens::drain_revocations(self.vault.clone(), providers.clone(), shared.clock.clone()));
     }
 
@@ -388,6 +391,18 @@ impl Gate {
                 chance: self.shared.chance.clone(),
                 metrics: self.shared.metrics.clone(),
                 plan: tokens::WatchPlan { every, rate },
+            }));
+        }
+    }
+    fn start_presence(&self, settings: &Settings, providers: &Providers) {
+        let grace = settings.sessions.outage_grace;
+        for provider in providers.values().filter(|_| !grace.is_zero()) {
+            self.background.spawn(tokens::watch_presence(tokens::PresenceParts {
+                vault: self.vault.clone(),
+                provider: provider.clone(),
+                clock: self.shared.clock.clone(),
+                metrics: self.shared.metrics.clone(),
+                grace,
             }));
         }
     }

@@ -17,6 +17,10 @@ pub const NAMES: &[(&str, &str)] = &[
     ("lychgate_reload_failures_total", "Changes on disk that were refused, by kind"),
     ("lychgate_provider_sign_outs_total", "Logout tokens brought by providers, by client and by outcome"),
     ("lychgate_record_checks_total", "Questions to ORCID about connections, by client and by what came of them"),
+    (
+        "lychgate_provider_away",
+        "1 while a provider cannot be reached and sessions outlive their end, else 0, by client",
+    ),
     ("lychgate_simulated", "1 when sign-ins are simulated, else 0"),
 ];
 
@@ -35,6 +39,7 @@ pub struct Metrics {
     pub reload_failures: IntCounterVec,
     pub provider_sign_outs: IntCounterVec,
     pub record_checks: IntCounterVec,
+    pub provider_away: IntGaugeVec,
     pub simulated: IntGauge,
 }
 
@@ -62,10 +67,11 @@ impl Metrics {
                 &["client", "outcome"],
             )?,
             record_checks: IntCounterVec::new(options("lychgate_record_checks_total"), &["client", "outcome"])?,
+            provider_away: IntGaugeVec::new(options("lychgate_provider_away"), &["client"])?,
             simulated: IntGauge::with_opts(options("lychgate_simulated"))?,
             registry,
         };
-        let all: [Box<dyn prometheus::core::Collector>; 13] = [
+        let all: [Box<dyn prometheus::core::Collector>; 14] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.identity_claims.clone()),
             Box::new(metrics.failures.clone()),
@@ -78,6 +84,7 @@ impl Metrics {
             Box::new(metrics.reload_failures.clone()),
             Box::new(metrics.provider_sign_outs.clone()),
             Box::new(metrics.record_checks.clone()),
+            Box::new(metrics.provider_away.clone()),
             Box::new(metrics.simulated.clone()),
         ];
         for collector in all {
@@ -107,6 +114,7 @@ mod tests {
         metrics.reload_failures.with_label_values(&["certificates"]).inc();
         metrics.provider_sign_outs.with_label_values(&["campus", "ended"]).inc();
         metrics.record_checks.with_label_values(&["campus", "fine"]).inc();
+        metrics.provider_away.with_label_values(&["campus"]).set(0);
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         for (name, help) in NAMES {
             assert!(text.contains(&format!("# HELP {name} {help}")), "{name} missing in\n{text}");

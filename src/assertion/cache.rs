@@ -1,7 +1,7 @@
 //! Assertions signed this minute, so that a signed-in request costs a look-up and not a signature
 //! (`design.md` §7). Bounded; owned by [`super::Assertions`].
 
-use crate::domain::{Identity, SiteName};
+use crate::domain::{Identity, SiteName, UnixTime};
 use http::HeaderValue;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,20 +17,29 @@ pub(super) struct Place<'a> {
     pub(super) site: &'a SiteName,
     pub(super) audience: &'a str,
     pub(super) identity: &'a Arc<Identity>,
-    pub(super) minute: i64,
+    pub(super) now: UnixTime,
+}
+
+impl Place<'_> {
+    fn minute(&self) -> i64 {
+        self.now.0.div_euclid(60)
+    }
 }
 
 struct Entry {
     minute: i64,
+    expires: UnixTime,
     audience: Box<str>,
     identity: Arc<Identity>,
     value: HeaderValue,
 }
 
 impl Entry {
-    /// A step-up within the minute changes the identity: then the old assertion is not the answer.
+    /// A step-up within the minute changes the identity: then the old assertion is not the answer. Nor is one that
+    /// was to end with its session, when that lives on after all.
     fn serves(&self, place: &Place<'_>) -> bool {
-        self.minute == place.minute
+        self.minute == place.minute()
+            && place.now < self.expires
             && *self.audience == *place.audience
             && (Arc::ptr_eq(&self.identity, place.identity) || self.identity == *place.identity)
     }
@@ -56,17 +65,17 @@ impl Cache {
         entry.serves(place).then(|| entry.value.clone())
     }
 
-    pub(super) fn put(&self, place: &Place<'_>, value: HeaderValue) {
+    pub(super) fn put(&self, place: &Place<'_>, expires: UnixTime, value: HeaderValue) {
         let mut shard = self.shard(place);
         if shard.len() >= PER_SHARD {
-            shard.retain(|_, entry| entry.minute == place.minute);
+            shard.retain(|_, entry| entry.minute == place.minute());
             if shard.len() >= PER_SHARD {
                 // Losing them costs signatures, nothing else.
                 shard.clear();
             }
         }
-        let entry =
-            Entry { minute: place.minute, audience: place.audience.into(), identity: place.identity.clone(), value };
+        let (minute, audience, identity) = (place.minute(), place.audience.into(), place.identity.clone());
+        let entry = Entry { minute, expires, audience, identity, value };
         shard.insert((*place.session, place.site.clone()), entry);
     }
 

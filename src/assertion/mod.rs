@@ -35,6 +35,7 @@ pub struct Assertions {
     chance: Arc<dyn Chance>,
     /// Seconds.
     lifetime: i64,
+    grace: Duration,
     cache: Cache,
 }
 
@@ -46,10 +47,17 @@ impl fmt::Debug for Assertions {
 
 impl Assertions {
     /// `issuer` is the https origin of the sign-in host, from the configuration. One assertion is presented
-    /// for up to a minute, so `lifetime` is longer than that, and at most five minutes (`design.md` §4).
-    pub fn new(issuer: String, keys: AssertionKeys, chance: Arc<dyn Chance>, lifetime: Duration) -> Self {
+    /// for up to a minute, so `lifetime` is longer than that, and at most five minutes (`design.md` §4). By `grace`
+    /// at most sessions outlive their end while their provider is away.
+    pub fn new(
+        issuer: String,
+        keys: AssertionKeys,
+        chance: Arc<dyn Chance>,
+        lifetime: Duration,
+        grace: Duration,
+    ) -> Self {
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(LONGEST).min(LONGEST);
-        Self { issuer, keys: RwLock::new(Arc::new(keys)), chance, lifetime, cache: Cache::default() }
+        Self { issuer, keys: RwLock::new(Arc::new(keys)), chance, lifetime, grace, cache: Cache::default() }
     }
 
     /// Puts rotated keys in place. Assertions already handed out stay verifiable: the set overlaps.
@@ -75,23 +83,24 @@ impl Assertions {
         identity: &Arc<Identity>,
         now: UnixTime,
     ) -> Result<HeaderValue, AssertionFault> {
-        let place = Place { session: session_binding, site, audience, identity, minute: now.0.div_euclid(60) };
+        let place = Place { session: session_binding, site, audience, identity, now };
         if let Some(value) = self.cache.get(&place) {
             return Ok(value);
         }
+        let expires = UnixTime(now.0.saturating_add(self.lifetime)).min(identity.ends(now, self.grace));
         let claims = claims::Claims {
             issuer: &self.issuer,
             audience,
             identity,
             issued: now,
-            expires: UnixTime(now.0.saturating_add(self.lifetime).min(identity.session_expires.0)),
+            expires,
             jti: self.chance.bytes(),
             sid: claims::session_id(session_binding, site),
         };
         let compact = self.keys_in_use().sign(&claims.to_json(), now)?;
         let mut value = HeaderValue::try_from(compact).map_err(|_| AssertionFault::Signing)?;
         value.set_sensitive(true);
-        self.cache.put(&place, value.clone());
+        self.cache.put(&place, expires, value.clone());
         Ok(value)
     }
 

@@ -26,8 +26,12 @@ fn identity() -> Identity {
 }
 
 fn assertions(keys: &[KeyMaterial]) -> Assertions {
-    let keys = AssertionKeys::new(keys).unwrap();
-    Assertions::new("https://signin.example".into(), keys, Arc::new(SystemChance::default()), Duration::from_secs(300))
+    assertions_with(keys, Duration::ZERO)
+}
+
+fn assertions_with(keys: &[KeyMaterial], grace: Duration) -> Assertions {
+    let (keys, chance) = (AssertionKeys::new(keys).unwrap(), Arc::new(SystemChance::default()));
+    Assertions::new("https://signin.example".into(), keys, chance, Duration::from_secs(300), grace)
 }
 
 fn old_key() -> KeyMaterial {
@@ -80,6 +84,43 @@ fn t18_it_never_outlives_the_session() {
     let token = assertions.header_for(&[7; 32], &site("wiki"), "wiki", &Arc::new(identity), NOW).unwrap();
     let claims = verify(&assertions.jwks(NOW), "wiki", &token, NOW).unwrap();
     assert_eq!(claims["exp"].as_i64(), Some(NOW.0 + 10));
+}
+
+#[test]
+fn f14_beyond_the_end_of_a_session_it_holds_only_as_far_as_the_grace() {
+    let identity = Arc::new(Identity { session_expires: NOW, ..identity() });
+    for (grace, at, lifetime) in [
+        (0, -10, 10),
+        (0, 0, 0),
+        (0, 500, -500),
+        (3600, -10, 10),
+        (3600, 0, LONGEST),
+        (3600, 3600 - LONGEST, LONGEST),
+        (3600, 3590, 10),
+        (3600, 3600, 0),
+    ] {
+        let assertions = assertions_with(&[old_key()], Duration::from_secs(grace));
+        let now = UnixTime(NOW.0 + at);
+        let token = assertions.header_for(&[7; 32], &site("wiki"), "wiki", &identity, now).unwrap();
+        let claims = verify(&assertions.jwks(now), "wiki", &token, UnixTime(i64::MIN)).unwrap();
+        assert_eq!(claims["exp"].as_i64().unwrap() - now.0, lifetime, "{at} s past the end, {grace} s of grace");
+    }
+}
+
+#[test]
+fn f14_one_that_was_to_end_with_the_session_is_not_shown_again_when_that_lives_on() {
+    let assertions = assertions_with(&[old_key()], Duration::from_secs(3600));
+    // The end lies in the middle of a minute.
+    let end = UnixTime(NOW.0 - NOW.0.rem_euclid(60) + 30);
+    let identity = Arc::new(Identity { session_expires: end, ..identity() });
+    let at = |seconds: i64| UnixTime(end.0 + seconds);
+    let ask = |now| assertions.header_for(&[7; 32], &site("wiki"), "wiki", &identity, now).unwrap();
+    let before = ask(at(-20));
+    assert_eq!(before, ask(at(-1)));
+    let after = ask(at(0));
+    assert_ne!(before, after);
+    verify(&assertions.jwks(NOW), "wiki", &after, at(200)).unwrap();
+    assert_eq!(after, ask(at(29)), "and is signed once a minute as ever");
 }
 
 #[test]
@@ -164,8 +205,8 @@ fn a_flood_of_sessions_does_not_grow_the_cache() {
         let mut session = [0u8; 32];
         session[0] = n as u8;
         session[1..5].copy_from_slice(&n.to_be_bytes());
-        let place = Place { session: &session, site: &name, audience: "wiki", identity: &identity, minute: 1 };
-        cache.put(&place, HeaderValue::from_static("x"));
+        let place = Place { session: &session, site: &name, audience: "wiki", identity: &identity, now: NOW };
+        cache.put(&place, UnixTime(NOW.0 + 60), HeaderValue::from_static("x"));
     }
     assert!(cache.len() <= 16 * 1024);
 }

@@ -17,6 +17,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
+/// Nobody whom the provider has shut out meanwhile stays signed in for longer than this.
+const LONGEST_GRACE: Duration = Duration::from_secs(12 * 3_600);
 
 /// `None` only if some complaint is an error; the caller looks at those.
 pub(super) fn build(file: &File, credentials: Option<&Path>) -> (Option<Settings>, Vec<Problem>) {
@@ -200,12 +202,23 @@ fn vault(take: &Take<'_>) -> Option<VaultKeySettings> {
 fn sessions(take: &Take<'_>) -> Option<SessionSettings> {
     let idle = take.duration("sessions.idle", MINUTE, 30 * DAY);
     let absolute = take.duration("sessions.absolute", MINUTE, 30 * DAY);
-    let (idle, absolute) = (idle?, absolute?);
+    let outage_grace = take.duration("sessions.outage_grace", Duration::ZERO, Duration::MAX);
+    let (idle, absolute, outage_grace) = (idle?, absolute?, outage_grace?);
     if idle > absolute {
         let problem = Problem::error("a session cannot be idle for longer than it lives");
         take.complain("sessions.idle", problem.expected("at most sessions.absolute"));
     }
-    Some(SessionSettings { idle, absolute })
+    if outage_grace > LONGEST_GRACE {
+        let problem =
+            Problem::error("sessions may not outlive their end by so much").found(format!("{outage_grace:?}"));
+        let remedy = "shorten it; to keep people signed in for longer on ordinary days too, lengthen sessions.absolute";
+        take.complain("sessions.outage_grace", problem.expected("at most 12h").remedy(remedy));
+    } else if outage_grace > Duration::ZERO && outage_grace < MINUTE {
+        let problem = Problem::error("an outage is noticed too late for this").found(format!("{outage_grace:?}"));
+        let problem = problem.expected("at least 1 min, or \"0s\" for none");
+        take.complain("sessions.outage_grace", problem.remedy("choose an hour or more, or leave it out"));
+    }
+    Some(SessionSettings { idle, absolute, outage_grace })
 }
 
 fn watch(take: &Take<'_>) -> Option<WatchSettings> {

@@ -61,6 +61,7 @@ pub const KEYS: &[Key] = &[
     key("vault.key_file", Kind::File, Some("vault.key")),
     key("sessions.idle", Kind::Duration, Some("8h")),
     key("sessions.absolute", Kind::Duration, Some("24h")),
+    key("sessions.outage_grace", Kind::Duration, Some("0s")),
     key("watch.every", Kind::Duration, Some("24h")),
     key("watch.rate", Kind::Number(1, 10), Some("1")),
     key("forms.body", Kind::Size, Some("10 MiB")),

@@ -118,6 +118,8 @@ pub struct VaultKeySettings {
 pub struct SessionSettings {
     pub idle: Duration,
     pub absolute: Duration,
+    /// How much longer than `absolute` a session may live while its provider cannot be reached; zero: not at all.
+    pub outage_grace: Duration,
 }
 
 /// The look at all connections for what was taken back at ORCID.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A folder with everything a configuration refers to.
 struct Desk(tempfile::TempDir);
@@ -68,6 +69,7 @@ fn a_small_configuration_is_filled_with_defaults() {
     assert_eq!((settings.gate.http_listen, settings.gate.public_port, settings.gate.threads), (None, None, None));
     assert_eq!(settings.tls.certificates[0].key, desk.path("campus.key"));
     assert_eq!((settings.sessions.idle.as_secs(), settings.sessions.absolute.as_secs()), (28_800, 86_400));
+    assert_eq!(settings.sessions.outage_grace, Duration::ZERO);
     assert_eq!(settings.admin.socket, Path::new("/var/lib/lychgate/admin.sock"));
     assert_eq!(settings.organisation.name, "signin.campus.example");
     let client = &settings.clients[settings.default_client.as_ref().unwrap()];
@@ -216,6 +218,24 @@ fn t90_secrets_and_keys_that_others_can_read_are_refused() {
     let (settings, problems) = load(&desk.path("lychgate.toml"), vec![], vec![]);
     assert!(settings.is_none() && problems[0].key.as_deref() == Some("clients.main.secret"));
     assert!(!format!("{problems:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn f14_sessions_outlive_their_end_by_twelve_hours_at_most() {
+    let desk = Desk::new();
+    let with = |grace: &str| format!("{SMALL}[sessions]\noutage_grace = \"{grace}\"\n");
+    for (grace, seconds) in [("0s", 0), ("1 min", 60), ("4h", 14_400), ("12h", 43_200)] {
+        assert_eq!(desk.fine(&with(grace), &[], &[]).sessions.outage_grace.as_secs(), seconds, "{grace}");
+    }
+    for (grace, expected) in
+        [("59s", "at least 1 min, or \"0s\""), ("12h 1s", "at most 12h"), ("2 weeks", "at most 12h")]
+    {
+        let (settings, problems) = desk.load(&with(grace), &[], &[]);
+        assert!(settings.is_none() && problems.len() == 1, "{grace}: {problems:#?}");
+        let problem = &problems[0];
+        assert!(problem.expected.as_ref().is_some_and(|text| text.contains(expected)), "{grace}: {problem:#?}");
+        assert!(problem.found.is_some() && problem.remedy.is_some(), "{grace}: {problem:#?}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::{ClientName, Environment, OrcidId, ScopeSet, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// The stable identifier of a person at a provider. At ORCID always an iD; a provider of environment
 /// `other` may use anything else if the configuration says so explicitly.
@@ -97,7 +98,7 @@ pub struct Identity {
     /// When the person last really signed in at the provider on our demand; None when unknown.
     pub proven_at: Option<UnixTime>,
     pub mfa: Mfa,
-    /// When the session ends at the latest.
+    /// When the session ends at the latest, outages of the provider aside: [`Identity::ends`].
     pub session_expires: UnixTime,
     /// The provider no longer stands behind the connection; until the next sign-in.
     pub broken: Option<Broken>,
@@ -107,5 +108,11 @@ impl Identity {
     /// The record's address; a foreign subject has none.
     pub fn uri(&self) -> Option<String> {
         self.subject.orcid().map(|id| id.uri(self.environment.record_base()))
+    }
+
+    /// When the session of somebody who is signed in at `now` ends at the latest. One that is past its end lives on
+    /// because its provider is away, and no longer than `grace` (`sessions.outage_grace`).
+    pub fn ends(&self, now: UnixTime, grace: Duration) -> UnixTime {
+        if now < self.session_expires { self.session_expires } else { self.session_expires.plus(grace) }
     }
 }

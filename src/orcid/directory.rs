@@ -215,6 +215,12 @@ impl Directory {
         Ok(())
     }
 
+    /// Fetches and checks the endpoints, and keeps nothing: neither does a failure here stand in the way of a
+    /// sign-in's own fetch.
+    pub(super) async fn ask(&self) -> Result<(), OrcidTrouble> {
+        self.fetch_endpoints().await.map(drop)
+    }
+
     /// Keeps both fresh for ever, at 80 to 95 per cent of their life; after failures every half minute
     /// at first, every half hour at last. Spread, so that many gates do not ask in the same second.
     pub(super) async fn keep_fresh(&self) {

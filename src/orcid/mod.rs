@@ -116,6 +116,12 @@ impl Provider {
         self.ask_record(token, orcid).await
     }
 
+    /// Asks the provider for its discovery document, whatever is known of it: a question about nobody, which tells
+    /// whether it is there. What it answers is checked as ever, and not kept.
+    pub async fn answers(&self) -> Result<(), OrcidTrouble> {
+        self.directory.ask().await
+    }
+
     /// Renews endpoints and keys ahead of time, for ever. Spawn it; abort it at shutdown.
     pub async fn keep_fresh(self: Arc<Self>) {
         self.directory.keep_fresh().await;

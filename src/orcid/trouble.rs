@@ -207,6 +207,16 @@ impl OrcidTrouble {
         self.blame() == Blame::Outage
     }
 
+    /// Whether nobody was there: not reachable, too slow, 5xx. Narrower than [`Self::is_outage`]: 429 is said by
+    /// somebody who is there, and behind a certificate that does not fit may be anybody.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            OrcidTrouble::Unreachable(_) | OrcidTrouble::TimedOut(_) => true,
+            OrcidTrouble::Unavailable { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+
     /// Whether the provider rejected our registration (`invalid_client` and its kin).
     pub fn is_client_refused(&self) -> bool {
         self.blame() == Blame::Registration

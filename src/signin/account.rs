@@ -34,7 +34,7 @@ impl SignIn {
         let page = AccountPage {
             person: PersonView::from(&**identity),
             since: connection.map(|connection| connection.first_seen),
-            expires: Some(identity.session_expires),
+            expires: Some(self.end_of(identity)),
             granted: pages::scope_lines(&identity.scopes),
             sites: self.site_lines(&identity.client, &used, &listed),
             here: roots().find(is_here).map(browser),

@@ -28,7 +28,7 @@ impl SignIn {
             "name": identity.name,
             // By the gate's clock, as the others: a browser's may be wrong by hours.
             "now": self.clock.now().0,
-            "expires": identity.session_expires.0,
+            "expires": self.end_of(identity).0,
             "idle_expires": self.sessions.idle_end(&live).0,
         });
         Ok(pages::json(StatusCode::OK, &body))

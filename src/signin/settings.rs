@@ -3,7 +3,7 @@
 
 use super::SignIn;
 use crate::assertion::Assertions;
-use crate::domain::{Chance, ClientName, Clock, Host, return_to};
+use crate::domain::{Chance, ClientName, Clock, Host, Identity, UnixTime, return_to};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::policy::PolicySet;
@@ -13,6 +13,7 @@ use crate::vault::{Spool, Vault};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Where and for whom.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct SignInSettings {
     pub public_port: u16,
     /// The registration for sign-ins that no site asked for.
     pub default_client: Option<ClientName>,
+    /// By how much sessions may outlive their end while their provider is away.
+    pub outage_grace: Duration,
 }
 
 /// Everything `signin` works with.
@@ -81,6 +84,11 @@ pub fn sign_out_return_url(sign_in_host: &Host, public_port: u16) -> String {
 }
 
 impl SignIn {
+    /// When the session of somebody who is signed in now ends at the latest.
+    pub(super) fn end_of(&self, identity: &Identity) -> UnixTime {
+        identity.ends(self.clock.now(), self.settings.outage_grace)
+    }
+
     /// The gate was bound to port 0: this is the port it got.
     pub fn set_public_port(&self, port: u16) {
         self.public_port.store(port, Ordering::Relaxed);

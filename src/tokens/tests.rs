@@ -1,3 +1,4 @@
+mod presence;
 mod watch;
 
 use super::withdraw::drain_some;
@@ -15,12 +16,17 @@ use tokio::net::TcpListener;
 
 const SOFIA: &str = "0000-0001-2345-6789";
 const JOSIAH: &str = "0000-0002-1825-0097";
+/// By how much sessions outlive their end while the provider is away.
+const GRACE: Duration = Duration::from_secs(4 * 3600);
 
 /// What the stand-in provider is asked to revoke, and whether it is there at all.
 #[derive(Default)]
 struct Desk {
     revoked: Vec<String>,
     down: bool,
+    /// How often it was asked for its discovery document, and what it says then if not the truth.
+    discoveries: usize,
+    discovery: Option<(&'static str, String)>,
     /// What was asked about, as `iD token`.
     asked: Vec<String>,
     /// Tokens it no longer knows.
@@ -58,7 +64,11 @@ async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>, environment: En
             stream.write_all(text.as_bytes()).await.unwrap();
         }
     });
-    let settings = ProviderSettings {
+    Provider::new(settings(issuer, environment), clock).unwrap()
+}
+
+fn settings(issuer: String, environment: Environment) -> ProviderSettings {
+    ProviderSettings {
         name: "orcid".parse().unwrap(),
         environment,
         membership: Membership::Member,
@@ -81,8 +91,7 @@ async fn provider(desk: Arc<Mutex<Desk>>, clock: Arc<dyn Clock>, environment: En
         ca_file: None,
         leeway: Duration::from_secs(60),
         timeouts: Timeouts::default(),
-    };
-    Provider::new(settings, clock).unwrap()
+    }
 }
 
 fn is_whole(read: &[u8]) -> bool {
@@ -93,10 +102,15 @@ fn is_whole(read: &[u8]) -> bool {
 }
 
 fn answer(desk: &mut Desk, base: &str, request: &str) -> (&'static str, String) {
+    let discovery = request.starts_with("GET /.well-known/");
+    desk.discoveries += usize::from(discovery);
     if desk.down {
         return ("503 Service Unavailable", "{}".into());
     }
-    if request.starts_with("GET /.well-known/") {
+    if discovery {
+        if let Some(said) = &desk.discovery {
+            return said.clone();
+        }
         let document = serde_json::json!({
             "issuer": base, "authorization_endpoint": format!("{base}/oauth/authorize"),
             "token_endpoint": format!("{base}/oauth/token"), "jwks_uri": format!("{base}/oauth/jwks"),
@@ -158,7 +172,7 @@ async fn house_at(environment: Environment) -> House {
         simulated: true,
         idle: Duration::from_secs(8 * 3600),
         absolute: Duration::from_secs(24 * 3600),
-        outage_grace: std::time::Duration::ZERO,
+        outage_grace: GRACE,
         warm_sessions: 100,
     };
     let vault = Vault::open(settings, clock.clone(), Arc::new(SystemChance::default())).unwrap();

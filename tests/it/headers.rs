@@ -3,7 +3,7 @@
 //! assertion in `headers/assertion.rs`.
 
 mod answers;
-mod assertion;
+pub(crate) mod assertion;
 
 use crate::campus::browser::{Browser, Speaks};
 use crate::campus::http::pieces;

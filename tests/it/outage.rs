@@ -1,5 +1,7 @@
 //! J14: ORCID is down. Whoever is signed in stays so, a sign-in says what is the matter and recovers by itself, and
-//! the gate starts without its provider.
+//! the gate starts without its provider. What `sessions.outage_grace` adds is in `outage/grace.rs`.
+
+pub(crate) mod grace;
 
 use crate::campus::answer::Answer;
 use crate::campus::people;

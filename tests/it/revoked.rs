@@ -31,7 +31,7 @@ async fn open_campus(clock: &Arc<StoppedClock>) -> Campus {
 }
 
 /// Lets time pass until it has happened. The watch asks by the clock, and looks at it every half second.
-async fn wait(clock: &StoppedClock, step: i64, what: &str, happened: impl AsyncFn() -> bool) {
+pub(crate) async fn wait(clock: &StoppedClock, step: i64, what: &str, happened: impl AsyncFn() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !happened().await {
         assert!(Instant::now() < end, "never came: {what}");

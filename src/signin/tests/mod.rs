@@ -168,8 +168,12 @@ impl Campus {
         let vault = Vault::open(settings, clock.clone(), chance.clone()).unwrap();
         let orcid = Provider::new(provider_settings(&stub.issuer), clock.clone()).unwrap();
         let keys = AssertionKeys::new(&[generate_key(clock.now()).unwrap()]).unwrap();
-        let settings =
-            SignInSettings { sign_in_host: "signin.example".parse().unwrap(), public_port: 1, default_client: None };
+        let settings = SignInSettings {
+            sign_in_host: "signin.example".parse().unwrap(),
+            public_port: 1,
+            default_client: None,
+            outage_grace: Duration::ZERO,
+        };
         let gate = SignIn::new(SignInParts {
             settings,
             sessions: Arc::new(Sessions::new(vault.clone())),
@@ -183,7 +187,8 @@ impl Campus {
                 "https://signin.example:8443".into(),
                 keys,
                 chance.clone(),
-                std::time::Duration::from_secs(300),
+                Duration::from_secs(300),
+                Duration::ZERO,
             )),
             clock,
             chance,

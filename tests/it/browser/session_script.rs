@@ -6,12 +6,13 @@ use crate::campus::chromium::Chromium;
 use crate::campus::legacy_app::Behaviour;
 use crate::campus::people::{self, Person};
 use crate::campus::{Builder, Campus};
+use crate::outage::grace::noticed;
 use crate::sign_in_attacks::TODAY;
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::key::Key;
 use fantoccini::wd::WindowHandle;
-use lychgate::domain::StoppedClock;
-use lychgate::simulator::SimulatedClient;
+use lychgate::domain::{Clock, StoppedClock};
+use lychgate::simulator::{Outage, SimulatedClient};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -273,5 +274,41 @@ async fn j4_an_open_page_says_in_its_language_that_a_session_ends_for_good_and_w
     assert!(text.contains(&name) && !text.contains("Wieder anmelden"), "{text}");
     desk.assert_draft().await;
     chromium.screenshot("session-4-another").await;
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f14_an_open_page_is_told_of_no_end_that_an_outage_puts_off_and_of_the_real_one() {
+    let build = Campus::build().configuration("[sessions]\noutage_grace = \"1h\"\n");
+    let Some(desk) = Desk::open(build, editor("en", "")).await else { return };
+    let chromium = &desk.chromium;
+    chromium.open(&desk.library("/editor")).await;
+    desk.sign_in(&people::ordinary()).await;
+    chromium.fill("draft", DRAFT).await;
+    let begun = desk.clock.now().0;
+    let go_to = |moment: i64| desk.clock.advance(begun + moment - desk.clock.now().0);
+    for hour in [7, 14, 21, 23] {
+        go_to(hour * HOUR);
+        let used = chromium.script("return fetch('/editor').then((answer) => answer.status)").await;
+        assert_eq!(used, 200, "at {hour}");
+    }
+    desk.campus.simulator.set_outage(Some(Outage::Unavailable)).await.unwrap();
+    noticed(&desk.campus, &desk.clock, true).await;
+    // It may be over by then.
+    go_to(24 * HOUR - 2 * MINUTE);
+    desk.look().await;
+    desk.shown(|text| text.contains("You will be signed out soon") && !text.contains("Stay signed in")).await;
+    go_to(24 * HOUR + MINUTE);
+    desk.look().await;
+    desk.shown(str::is_empty).await;
+    go_to(25 * HOUR - 2 * MINUTE);
+    desk.look().await;
+    desk.shown(|text| text.contains("You will be signed out soon") && !text.contains("Stay signed in")).await;
+    desk.assert_draft().await;
+    desk.campus.simulator.set_outage(None).await.unwrap();
+    noticed(&desk.campus, &desk.clock, false).await;
+    desk.look().await;
+    desk.shown(|text| text.contains("You have been signed out") && text.contains("Sign in again")).await;
+    desk.assert_draft().await;
     desk.close().await;
 }

@@ -32,7 +32,11 @@ access = "signed-in"
 const ARCHIVE: &str = "https://archive.campus.example";
 
 /// What an app does with an assertion; times are checked by the tests, whose clock may be their own.
-async fn verify(browser: &Browser, assertion: &str, audience: &str) -> Result<Value, jsonwebtoken::errors::Error> {
+pub(crate) async fn verify(
+    browser: &Browser,
+    assertion: &str,
+    audience: &str,
+) -> Result<Value, jsonwebtoken::errors::Error> {
     let header = decode_header(assertion)?;
     assert_eq!(header.alg, Algorithm::ES256);
     let kid = header.kid.expect("a key is named");
