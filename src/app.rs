@@ -394,6 +394,7 @@ impl Gate {
             }));
         }
     }
+
     fn start_presence(&self, settings: &Settings, providers: &Providers) {
         let grace = settings.sessions.outage_grace;
         for provider in providers.values().filter(|_| !grace.is_zero()) {

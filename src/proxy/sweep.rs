@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// How often one core looks at its open exchanges: an ended session is noticed within twice this.
 const EVERY: Duration = Duration::from_secs(2);
+/// By how much a clock may seem to go back without having been set.
+const AWRY: Duration = Duration::from_secs(60);
 
 /// Runs until the core's runtime stops.
 pub(super) async fn run(shared: Arc<Shared>, open: Arc<OpenRequests>) {
@@ -51,7 +53,10 @@ async fn outliving(
     }
     let sessions = shared.sessions.clone();
     let lapsed = shared.background.spawn(async move { sessions.lapsed(key).await }).await.ok()??;
-    (shared.clock.now() < lapsed.at.plus(site.websocket_grace)).then_some(lapsed.was)
+    let now = shared.clock.now();
+    // A clock that was set back gives nobody more time.
+    let is_granted = lapsed.at <= now.plus(AWRY) && now < lapsed.at.plus(site.websocket_grace);
+    is_granted.then_some(lapsed.was)
 }
 
 /// Asks the policy in force now about the session as it is now. A store that cannot say leaves the

@@ -155,15 +155,15 @@ impl Sessions {
         })
     }
 
-    /// The same of the session that these cookies open this door with, or did.
+    /// The same of the session that these cookies opened this door with.
     pub async fn lapsed_at<'a>(
         &self,
         door: Door<'_>,
         cookies: impl Iterator<Item = &'a HeaderValue>,
-    ) -> Result<Option<Arc<LiveSession>>, SessionFault> {
+    ) -> Result<Option<Lapsed>, SessionFault> {
         let Some(key) = self.authentic(cookies) else { return Ok(None) };
         let lapsed = in_time(self.vault.lapsed(&key)).await?;
-        Ok(lapsed.map(|lapsed| lapsed.was).filter(|was| opens(was, door)))
+        Ok(lapsed.filter(|lapsed| opens(&lapsed.was, door)))
     }
 
     async fn peek(&self, key: &HashedSessionKey) -> Result<Option<Arc<LiveSession>>, SessionFault> {

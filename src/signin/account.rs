@@ -71,11 +71,12 @@ impl SignIn {
             let ended = self.vault.end_other_sessions(key, &root.session.key).await?;
             tracing::info!(ended, "a researcher signed out all other browsers");
         } else {
-            let listed = self.vault.sessions_of(key).await?;
-            let named = listed.iter().find(|listed| self.name_of(&root, &listed.session.key) == which);
+            // It may have lapsed since the page was made, and still answer for an open WebSocket.
+            let keys = self.vault.session_keys_of(key).await?;
+            let named = keys.iter().find(|session| self.name_of(&root, session) == which);
             // Nobody of that name: it has ended already, or the name is made up.
             if let Some(named) = named {
-                self.vault.end_session_of(key, &named.session.key).await?;
+                self.vault.end_session_of(key, named).await?;
                 tracing::info!("a researcher signed out another browser");
             }
         }

@@ -15,6 +15,7 @@ use crate::vault::LiveSession;
 use bytes::Bytes;
 use http::{Method, Response};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What `Allow` says of sign-out.
 const METHODS: &str = "GET, HEAD, POST";
@@ -25,15 +26,20 @@ fn is_possible(request: &OwnRequest) -> bool {
 }
 
 impl SignIn {
-    /// Who may want to leave: whoever is signed in, and whoever was, where a WebSocket may still answer for them.
-    async fn leaving(&self, request: &OwnRequest, door: Door<'_>) -> Result<Option<Arc<LiveSession>>, StepFault> {
-        if let Some(live) = self.sessions.look_up(door, request.cookies()).await? {
-            return Ok(Some(live));
+    /// Who may want to leave: whoever is signed in, and whoever was, while a WebSocket may still answer for them. `grace`:
+    /// for how long one may.
+    async fn leaving(
+        &self,
+        request: &OwnRequest,
+        door: Door<'_>,
+        grace: Duration,
+    ) -> Result<Option<Arc<LiveSession>>, StepFault> {
+        let live = self.sessions.look_up(door, request.cookies()).await?;
+        if live.is_some() || grace.is_zero() {
+            return Ok(live);
         }
-        if self.policies.load().sites().iter().all(|site| site.websocket_grace.is_zero()) {
-            return Ok(None);
-        }
-        Ok(self.sessions.lapsed_at(door, request.cookies()).await?)
+        let lapsed = self.sessions.lapsed_at(door, request.cookies()).await?;
+        Ok(lapsed.filter(|lapsed| self.clock.now() < lapsed.at.plus(grace)).map(|lapsed| lapsed.was))
     }
 
     /// On a site host.
@@ -45,7 +51,7 @@ impl SignIn {
         if !is_possible(request) {
             return Ok(allowing(self.notice(Notice::MethodNotAllowed, Some(site), request.language), METHODS));
         }
-        let Some(live) = self.leaving(request, Door::Site(&request.host)).await? else {
+        let Some(live) = self.leaving(request, Door::Site(&request.host), site.websocket_grace).await? else {
             return Ok(self.signed_out_here(site, request, site.client()));
         };
         if request.is_reading() {
@@ -71,7 +77,8 @@ impl SignIn {
         if !is_possible(request) {
             return Ok(allowing(self.notice(Notice::MethodNotAllowed, None, request.language), METHODS));
         }
-        let Some(root) = self.leaving(request, Door::SignInHost).await? else {
+        let grace = self.policies.load().sites().iter().map(|site| site.websocket_grace).max().unwrap_or_default();
+        let Some(root) = self.leaving(request, Door::SignInHost, grace).await? else {
             return Ok(self.signed_out(request, Reach::Everywhere, None));
         };
         if request.is_reading() {

@@ -28,12 +28,15 @@ pub struct PresenceParts {
     pub grace: Duration,
 }
 
-/// Runs until aborted. Each question is over within the provider's timeouts.
-pub async fn watch_presence(parts: PresenceParts) {
+/// Runs until aborted. Each question is over within the provider's timeouts. That it watches is to be seen at once, in
+/// the metrics.
+pub fn watch_presence(parts: PresenceParts) -> impl Future<Output = ()> {
     let mut presence = Presence::new(parts);
-    loop {
-        presence.step().await;
-        tokio::time::sleep(TICK).await;
+    async move {
+        loop {
+            presence.step().await;
+            tokio::time::sleep(TICK).await;
+        }
     }
 }
 

@@ -3,10 +3,10 @@
 //! with everything a person ends, a lapsed session stays where every deliberate end finds and deletes it.
 
 use super::data_keys::DataKey;
-use super::left::AFTERLIFE;
 use super::names::ConnectionId;
 use super::session_record::{SessionRecord, WHAT};
 use super::store::{Batch, Condition, Outcome};
+use super::warm::Seen;
 use super::{Core, HashedSessionKey, LiveSession, RETRIES, SessionKind, Vault, VaultFault, Warm, trees};
 use crate::domain::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,7 @@ impl Core {
     /// The rows that lead to it stay as long as it does.
     fn lapse_one_into(&self, batch: Batch, row: Row<'_>, id: ConnectionId, data_key: &DataKey) -> Batch {
         let Row { key, sealed, session } = row;
-        let until = session.expires.plus(AFTERLIFE);
+        let until = self.remembered_until(session.expires);
         let mut batch = batch.when(Condition::Equals(trees::session(key), sealed));
         batch.delete(trees::session(key));
         let root = match &session.kind {
@@ -99,15 +99,33 @@ impl Core {
         batch
     }
 
-    /// Has a session lapse whose time is up, durably.
+    /// Whether a session is there whose time is up.
+    async fn is_over(&self, key: &HashedSessionKey) -> Result<bool, VaultFault> {
+        let measure = self.measure();
+        let seen = self.warm.peek(key, measure);
+        if matches!(seen, Seen::Live(_) | Seen::Used { .. }) {
+            return Ok(false);
+        }
+        let record = self.session_record(key).await?.map(|(_, record)| record);
+        Ok(record.is_some_and(|record| !matches!(seen, Seen::Cold) || !record.lives(measure)))
+    }
+
+    /// Has a session lapse whose time is up, durably; its root before it, if that has had its time as well: perhaps
+    /// nobody asks for the root until the store forgets it, and whoever ends it later must find its children.
     pub(super) async fn lapse(&self, key: &HashedSessionKey) -> Result<(), VaultFault> {
         for _ in 0..RETRIES {
             if self.store.get(&trees::session(key)).await?.is_none() {
                 return Ok(());
             }
-            let batch = self.lapse_into(Batch::default(), key).await?;
-            if self.store.write(batch).await? == Outcome::Written {
-                return Ok(());
+            let record = self.session_record(key).await?.map(|(_, record)| record);
+            let first = match record.map(|record| record.kind) {
+                Some(SessionKind::Site { root, .. }) if self.is_over(&root).await? => root,
+                _ => *key,
+            };
+            let batch = self.lapse_into(Batch::default(), &first).await?;
+            match self.store.write(batch).await? {
+                // Once more, to see whether that was all.
+                Outcome::Written | Outcome::Conflict => {}
             }
         }
         Err(VaultFault::Contended)
@@ -115,8 +133,9 @@ impl Core {
 }
 
 impl Vault {
-    /// What a session was that lives no longer, if it lapsed and nobody has ended it since, by signing out here or everywhere, by disconnecting, by giving the browser to somebody else, at the provider or
-    /// because the provider no longer stands behind the person. `None` is the answer in doubt, too.
+    /// What a session was that lives no longer, if it lapsed and nobody has ended it since: by signing out here or
+    /// everywhere, by disconnecting, by giving the browser to somebody else, at the provider, or because the provider no
+    /// longer stands behind the person. `None` is the answer in doubt, too.
     pub async fn lapsed(&self, key: &HashedSessionKey) -> Result<Option<Lapsed>, VaultFault> {
         let core = &self.core;
         match self.peek(key) {

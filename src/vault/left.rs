@@ -29,11 +29,12 @@ enum LineEnd {
 impl Core {
     /// Notes that the person of a session left it. Nothing in the row says who that was.
     pub(super) fn left_into(&self, batch: &mut Batch, session: &HashedSessionKey, expires: UnixTime) {
-        batch.put_until(note(session), Vec::new(), expires.plus(AFTERLIFE));
+        batch.put_until(note(session), Vec::new(), self.remembered_until(expires));
     }
 
     /// Notes that in one browser the same person's session `new` takes the place of `old`: who leaves the one has left
-    /// the other. For callers that hold the person's stripe.
+    /// the other. Where two tabs replace the same one, the later stands behind the earlier. For callers that hold the
+    /// person's stripe.
     pub(super) async fn followed_into(
         &self,
         batch: &mut Batch,
@@ -41,8 +42,8 @@ impl Core {
         new: &HashedSessionKey,
         expires: UnixTime,
     ) -> Result<(), VaultFault> {
-        if self.store.get(&note(old)).await?.is_none() {
-            batch.put_until(note(old), new.0[..NAME].to_vec(), expires.plus(AFTERLIFE));
+        if let LineEnd::Open(last) = self.end_of_line(old).await? {
+            batch.put_until(trees::spent("left", &last), new.0[..NAME].to_vec(), self.remembered_until(expires));
         }
         Ok(())
     }

@@ -81,6 +81,8 @@ use warm::WarmSessions;
 
 /// How often a change is tried again when its rows changed meanwhile.
 const RETRIES: usize = 16;
+/// How long after its end a session waits to be found ended.
+const TO_LAPSE: Duration = Duration::from_secs(120);
 
 /// Where the vault lies and how long its sessions live.
 #[derive(Clone, Debug)]
@@ -123,9 +125,15 @@ impl Core {
         Measure { now: self.clock.now(), idle: self.idle, outages: &self.outages }
     }
 
-    /// When the rows of a session that lives until `expires` may be swept.
+    /// When the rows of a session that lives until `expires` may be swept: not before whoever looks every few seconds
+    /// has seen that it lapsed.
     fn row_until(&self, expires: UnixTime) -> UnixTime {
-        expires.plus(self.outages.grace)
+        expires.plus(self.outages.grace).plus(TO_LAPSE)
+    }
+
+    /// Until when it is remembered how such a session ended.
+    fn remembered_until(&self, expires: UnixTime) -> UnixTime {
+        self.row_until(expires).plus(AFTERLIFE)
     }
 }
 

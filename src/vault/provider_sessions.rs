@@ -1,7 +1,6 @@
 //! Root sessions by what their provider calls them, so that they end when it says that the person signed
 //! out there (OpenID Connect Back-Channel Logout). Indexed by `sign_in`, ended by `signin`.
 
-use super::left::AFTERLIFE;
 use super::names::ProviderName;
 use super::store::{Batch, Condition, Outcome};
 use super::{Core, HashedSessionKey, Mark, RETRIES, Vault, VaultFault, trees};
@@ -50,7 +49,7 @@ impl Core {
         root: &HashedSessionKey,
         expires: UnixTime,
     ) {
-        let until = expires.plus(AFTERLIFE);
+        let until = self.remembered_until(expires);
         let subject = self.names.provider_subject(environment, client, &session.subject);
         batch.put_until(trees::session_of_provider(subject, root), Vec::new(), until);
         if let Some(sid) = &session.sid {

@@ -63,7 +63,10 @@ impl Core {
     ) -> Result<Option<UnixTime>, VaultFault> {
         let Some(replaced) = replaced else { return Ok(None) };
         let held = self.session_record(&replaced).await?;
-        Ok(held.filter(|(_, record)| record.connection == *by).and_then(|(_, record)| record.proven_at))
+        let proves = |record: &SessionRecord| {
+            record.kind == SessionKind::Root && record.connection == *by && record.lives(self.measure())
+        };
+        Ok(held.map(|(_, record)| record).filter(proves).and_then(|record| record.proven_at))
     }
 
     /// Adds a new session and the rows that lead to it.
@@ -292,8 +295,8 @@ impl Vault {
         }
     }
 
-    /// Ends a session, a root together with its children: durable on return, and in force at once.
-    /// Gives whether there was one.
+    /// Ends a session, lapsed or not, a root together with its children: durable on return, and in force at once.
+    /// Gives whether it was alive.
     pub async fn end_session(&self, key: &HashedSessionKey) -> Result<bool, VaultFault> {
         let Some(person) = self.core.whose(Some(*key)).await? else { return Ok(false) };
         let _alone = self.core.stripes.lock(&[person]).await;
@@ -323,25 +326,27 @@ impl Vault {
         self.end_sessions_of(id, None, Some(but)).await
     }
 
-    /// Ends a session if it is one of this connection: whoever may end their own gets at nobody else's. Durable
-    /// on return, and a root ends with its children. Gives whether there was one.
+    /// Ends a session, lapsed or not, if it is one of this connection: whoever may end their own gets at nobody else's.
+    /// Durable on return, and a root ends with its children. Gives whether it was alive.
     pub async fn end_session_of(&self, key: &ConnectionKey, session: &HashedSessionKey) -> Result<bool, VaultFault> {
         let id = self.core.names.connection(key);
         let _alone = self.core.stripes.lock(&[id.locator()]).await;
-        match self.core.session_record(session).await? {
-            Some((_, record)) if record.connection == *key => self.core.end(session).await,
+        match self.core.held_or_lapsed(session).await? {
+            Some(record) if record.connection == *key => self.core.end(session).await,
             _ => Ok(false),
         }
     }
 
-    /// Ends a session, lapsed or not, unless it is one of this connection: somebody else signs in where it was.
+    /// Ends a root session, lapsed or not, unless it is one of this connection: somebody else signs in where it was.
     pub async fn end_session_unless_of(
         &self,
         key: &ConnectionKey,
         session: &HashedSessionKey,
     ) -> Result<bool, VaultFault> {
         match self.core.held_or_lapsed(session).await? {
-            Some(record) if record.connection != *key => self.end_session(session).await,
+            Some(record) if record.connection != *key && record.kind == SessionKind::Root => {
+                self.end_session(session).await
+            }
             _ => Ok(false),
         }
     }
@@ -402,6 +407,13 @@ impl Vault {
             }
             store.write(batch).await?;
         }
+    }
+
+    /// The keys of a connection's sessions, those that lapsed included; of very many, some.
+    pub async fn session_keys_of(&self, key: &ConnectionKey) -> Result<Vec<HashedSessionKey>, VaultFault> {
+        let index = trees::sessions_of(self.core.names.connection(key));
+        let rows = self.core.store.scan(&index, None, LISTED).await?;
+        Ok(rows.iter().filter_map(|(at, _)| trees::session_in(at)).collect())
     }
 
     /// The live sessions of a connection, roots and children, the latest used first; of very many, some.

@@ -56,6 +56,7 @@ impl Core {
                 self.left_into(&mut batch, old, record.expires);
                 Ok(batch)
             }
+            None if session.kind != SessionKind::Root => Ok(batch),
             _ => {
                 let mut batch = self.lapse_into(batch, old).await?;
                 self.followed_into(&mut batch, old, new, session.expires).await?;

@@ -18,9 +18,9 @@ pub(crate) enum Tree {
     Connections = 1,
     /// Hashed session key -> session, sealed under the researcher's data key. Expires.
     Sessions = 2,
-    /// Root ‖ child -> nothing. Expires with the session.
+    /// Root ‖ child -> nothing. Expires when nobody remembers the session any more.
     Children = 3,
-    /// Connection id ‖ session -> nothing. Expires with the session.
+    /// Connection id ‖ session -> nothing. Expires when nobody remembers the session any more.
     OfConnection = 4,
     /// Purpose ‖ id -> nothing; of a session that was left, nothing or the one that took its place. Expires when
     /// nobody accepts the thing any longer.
@@ -29,7 +29,7 @@ pub(crate) enum Tree {
     Revocations = 6,
     /// Key id -> a key that signs assertions, sealed under the ring.
     SigningKeys = 7,
-    /// Name of a sign-in at its provider ‖ root -> nothing. Expires with the session.
+    /// Name of a sign-in at its provider ‖ root -> nothing. Expires when nobody remembers the session any more.
     OfProvider = 16,
     /// Name of a sign-in at its provider -> when the provider said that it is over. Expires when no sign-in begun
     /// before can still be under way.

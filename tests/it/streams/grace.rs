@@ -109,6 +109,14 @@ async fn f15_a_websocket_outlives_a_session_whose_time_was_up_for_so_long_and_no
     assert_stays(&mut patient).await;
     day.clock.advance(1);
     assert_ended(&mut patient).await;
+
+    // Nor does a clock that is set back give anybody more.
+    day.sign_in(&browser, &people::ordinary()).await;
+    let mut patient = day.socket(&browser).await;
+    day.clock.advance(8 * HOUR);
+    assert_stays(&mut patient).await;
+    day.clock.advance(-HOUR);
+    assert_ended(&mut patient).await;
     day.close().await;
 }
 
