@@ -1,6 +1,6 @@
 //! T80: sign-ins begun by the thousand, without cookies and never finished. The gate keeps none of them.
 
-use crate::campus::browser::Browser;
+use crate::campus::browser::{Browser, Network};
 use crate::campus::people;
 use crate::campus::{Campus, LIBRARY, SIGN_IN};
 use crate::sign_in_attacks::{start_of, through_orcid};
@@ -62,17 +62,18 @@ async fn t80_sign_ins_begun_and_never_finished_leave_nothing_behind() {
     let text = std::fs::read_to_string(&file).unwrap().replace("level = \"debug\"", "level = \"warn\"");
     std::fs::write(&file, text).unwrap();
     let gate = Process::start(&file).await;
-    let network = gate.network(&campus);
-    let browser = || Browser::new(Arc::clone(&network));
-    let crowd: Vec<Browser> = (0..AT_A_TIME).map(|_| browser()).collect();
+    let crowd_of = |network: Arc<Network>| -> Vec<Browser> {
+        (0..AT_A_TIME).map(|_| Browser::new(Arc::clone(&network))).collect()
+    };
+    let (crowd, watched) = (crowd_of(gate.network_of_a_crowd(&campus)), crowd_of(gate.network(&campus)));
     begin(&crowd, 1_000).await;
     let folder = campus.folder().join("second");
     let (memory, disk) = (resident(gate.child.id()), size(&folder));
     begin(&crowd, starts() - MEANWHILE).await;
-    let honest = browser();
+    let honest = Browser::new(gate.network(&campus));
     let page = honest.open(LOANS).await;
     let callback = through_orcid(&honest, start_of(&page).as_str(), &people::ordinary(), "Authorize access").await;
-    begin(&crowd, MEANWHILE).await;
+    begin(&watched, MEANWHILE).await;
     let (grown, written) = (resident(gate.child.id()).saturating_sub(memory), size(&folder).saturating_sub(disk));
     assert!(grown < MEMORY, "{grown} bytes of memory for {} sign-ins", starts());
     assert!(written < DISK, "{written} bytes on disk for {} sign-ins", starts());
