@@ -379,7 +379,9 @@ fn websocket_grace(table: &Table<'_>) -> Duration {
     let Some(found) = table.duration("websocket_grace") else { return Duration::ZERO };
     if found.value > LONGEST_GRACE {
         let problem = table.source.error(found.line, &found.key, "too long to answer for somebody who may have left");
-        table.source.add(problem.expected("at most 12h"));
+        let remedy = "shorten it; to keep people signed in for longer, lengthen sessions.idle";
+        let found = format!("{:?}", found.value);
+        table.source.add(problem.found(found).expected("at most 12h").remedy(remedy));
     }
     found.value
 }

@@ -2,6 +2,7 @@
 //! with another hand than the one that wrote it.
 
 use super::*;
+use crate::simulator::record::Activity;
 use roxmltree::{Document, Node};
 
 async fn accepting(at: SocketAddr, target: &str, accept: &str) -> Reply {
@@ -223,7 +224,7 @@ async fn the_public_api_alone_makes_graphs_and_citations() {
     assert_eq!(graph["@id"], format!("{}/{}", orcid.simulator.base_url, people::ORDINARY));
     let contents = seeded_for(people::ORDINARY);
     let cited = contents.works.iter().find(|item| item.content.citation.is_some()).unwrap().put_code;
-    let work = format!("{record}/work/{cited}");
+    let work = format!("{record}/{}/{cited}", Activity::Work.names().item);
     let kind = "application/vnd.citationstyles.csl+json";
     let citation = accepting(orcid.public, &work, kind).await;
     let authors = "Rowan Ashgrove and Rowan Ashgrove and Ulku Sahin";

@@ -265,7 +265,7 @@ async fn a_withdrawn_token_reads_nothing_more_and_storing_one_changes_the_record
     assert_eq!(modified(read(orcid.public, &record, "").await), NOW * 1_000, "the end of a token is no change");
     // An organisation may still clean up behind itself: a DELETE gets past the token.
     let bearer = format!("Bearer {token}");
-    let work = format!("/v3.0/{}/work/1", people::ORDINARY);
-    let reply = send(orcid.member, "DELETE", &work, &[("Authorization", &bearer)], "").await;
+    let funding = format!("/v3.0/{}/funding/1", people::ORDINARY);
+    let reply = send(orcid.member, "DELETE", &funding, &[("Authorization", &bearer)], "").await;
     assert_eq!(reply.status, 405, "writes come later; {}", reply.body);
 }
