@@ -8,16 +8,18 @@ use crate::domain::UnixTime;
 use crate::policy::CanonicalPath;
 use crate::vault::HashedSessionKey;
 use async_trait::async_trait;
+use futures_util::task::AtomicWaker;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 tokio::task_local! {
@@ -49,13 +51,25 @@ pub struct Standing {
 /// over h2 the stream is reset.
 #[derive(Debug, Default)]
 pub struct OpenRequest {
-    ended: Notify,
+    is_ended: AtomicBool,
+    waiting: AtomicWaker,
     standing: OnceLock<Standing>,
 }
 
 impl OpenRequest {
     pub fn end(&self) {
-        self.ended.notify_one();
+        self.is_ended.store(true, Ordering::Release);
+        self.waiting.wake();
+    }
+
+    /// Resolves once the request was ended. For the one task that serves it.
+    async fn ended(&self) {
+        poll_fn(|cx| {
+            // First the waker, then the look: an end between the two wakes it.
+            self.waiting.register(cx.waker());
+            if self.is_ended.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     pub fn standing(&self) -> Option<&Standing> {
@@ -136,7 +150,7 @@ impl Door {
                 return;
             }
         }
-        request.ended.notified().await;
+        request.ended().await;
         connection.is_ended();
     }
 

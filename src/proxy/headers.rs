@@ -7,7 +7,7 @@ use crate::policy::{AppCookies, AuthorizationHeader, ReservedNames, Site};
 use crate::session::app_cookies::{Binder, Binding};
 use crate::session::cookie;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request;
+use http::{request, response};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 /// Names by which a client could claim to be somewhere or something else (T14). We write our own
@@ -96,6 +96,12 @@ pub fn scrub(headers: &mut HeaderMap, reserved: &ReservedNames, assertion: Optio
     claimed
 }
 
+/// The parts of a request, which is left blank: they can be changed as plain maps.
+fn take(request: &mut RequestHeader) -> request::Parts {
+    let (blank, ()) = http::Request::new(()).into_parts();
+    std::mem::replace(request, RequestHeader::from(blank)).into()
+}
+
 /// Makes the request the app will see: scrubbed, on the canonical target, without our cookies, and with the visitor's
 /// introduction. `assertion` is the field with the signed one, when the site wants it and somebody is signed in. Returns
 /// how many identity fields the client had sent.
@@ -110,9 +116,9 @@ pub fn present(
     assertion: Option<&(HeaderName, HeaderValue)>,
 ) -> pingora::Result<usize> {
     let site = introduction.site();
-    let blank = RequestHeader::build_no_case("GET", b"/", None)?;
-    let mut parts = request::Parts::from(std::mem::replace(request, blank));
+    let mut parts = take(request);
     let headers = &mut parts.headers;
+    headers.reserve(introduction.fields().len() + 1);
     let claimed = scrub(headers, reserved, site.hand_off.assertion.as_ref().map(|spec| &spec.header));
     withhold_cookies(headers);
     if site.authorization == AuthorizationHeader::Strip {
@@ -135,12 +141,10 @@ pub fn withhold_foreign_cookies(
     which: &AppCookies,
     binding: &mut Binding,
     binder: &Binder,
-) -> pingora::Result<()> {
-    let blank = RequestHeader::build_no_case("GET", b"/", None)?;
-    let mut parts = request::Parts::from(std::mem::replace(request, blank));
+) {
+    let mut parts = take(request);
     binder.withhold(which, binding, &mut parts.headers);
     *request = RequestHeader::from(parts);
-    Ok(())
 }
 
 /// After [`tame_answer`]: what the app sets belongs to whoever asked.
@@ -180,6 +184,18 @@ fn withhold_cookies(headers: &mut HeaderMap) {
         _ => headers.remove(&header::COOKIE),
     };
 }
+
+/// Gives up how the app spelt the names of its answer's fields, and its own words beside the status. HTTP/2 has neither
+/// (RFC 9113 §8.2.1, §8.3.2), and the engine's map of the spelling doubles the cost of every change.
+pub fn forget_spelling(answer: &mut ResponseHeader) {
+    let (blank, ()) = http::Response::new(()).into_parts();
+    let mut parts = response::Parts::from(std::mem::replace(answer, ResponseHeader::from(blank)));
+    parts.headers.reserve(MOST_ADDED);
+    *answer = ResponseHeader::from(parts);
+}
+
+/// How many fields [`tame_answer`] adds at most.
+const MOST_ADDED: usize = 3;
 
 /// Takes from an app's answer what it may not say: our cookies, identity fields (T20), and, on pages
 /// that depend on who is asking, permission for shared caches to keep them.

@@ -135,7 +135,7 @@ impl ProxyHttp for Gate {
             return Err(Error::explain(ErrorType::InternalError, "no permit"));
         };
         if let (Some(which), Some(binding)) = (&admission.site().hand_off.app_cookies, &mut passage.app_cookies) {
-            headers::withhold_foreign_cookies(request, which, binding, self.shared.sessions.app_cookies())?;
+            headers::withhold_foreign_cookies(request, which, binding, self.shared.sessions.app_cookies());
         }
         let introduction = visit.connection.introduction(admission, &visit.host, self.shared.public_port)?;
         let assertion = passage.assertion.as_ref();
@@ -181,6 +181,9 @@ impl ProxyHttp for Gate {
         passage: &mut Passage,
     ) -> pingora::Result<()> {
         check_interim(answer, passage)?;
+        if passage.visit.as_ref().is_some_and(|visit| visit.connection.is_h2) {
+            headers::forget_spelling(answer);
+        }
         if let (http::StatusCode::SWITCHING_PROTOCOLS, Some(visit)) = (answer.status, &passage.visit) {
             visit.connection.becomes_socket();
         }

@@ -53,7 +53,7 @@ impl Visit {
         };
         check_framing(request)?;
         let (authority, target) = split_target(request, target)?;
-        let host = single_host(request, authority.as_deref())?;
+        let host = single_host(request, authority.as_deref(), connection.sni.as_ref())?;
         // A browser may bring a second host onto an h2 connection whose certificate covers it (T28).
         if connection.sni.as_ref() != Some(&host) && !connection.certificate.covers(&host) {
             return Err(Unreadable::Misdirected);
@@ -173,13 +173,17 @@ fn split_target(request: &RequestHeader, target: String) -> Result<(Option<Strin
     Ok((Some(authority.to_owned()), path))
 }
 
-/// One host, however it was said: `Host`, `:authority` and an absolute target must agree (T27, T28).
-fn single_host(request: &RequestHeader, authority: Option<&str>) -> Result<Host, Unreadable> {
+/// One host, however it was said: `Host`, `:authority` and an absolute target must agree (T27, T28). `sni` is what nearly
+/// every request says once more, and then needs no second reading.
+fn single_host(request: &RequestHeader, authority: Option<&str>, sni: Option<&Host>) -> Result<Host, Unreadable> {
     let mut named: Option<(Host, Option<u16>)> = None;
     let headers = request.headers.get_all(header::HOST).iter().map(|value| value.to_str().map_err(|_| ()));
     for text in headers.chain(authority.map(Ok)) {
         let text = text.map_err(|()| Unreadable::Ambiguous("host"))?;
-        let this = Host::from_authority(text).map_err(|_| Unreadable::Ambiguous("host"))?;
+        let this = match sni {
+            Some(sni) if sni.as_str() == text => (sni.clone(), None),
+            _ => Host::from_authority(text).map_err(|_| Unreadable::Ambiguous("host"))?,
+        };
         match &named {
             Some(other) if *other != this => return Err(Unreadable::Ambiguous("two hosts")),
             _ => named = Some(this),
@@ -274,14 +278,21 @@ mod tests {
 
     #[test]
     fn t28_hosts_must_agree() {
-        let host = |headers: &[(&str, &str)], authority| single_host(&request(headers, Version::HTTP_11), authority);
-        assert_eq!(host(&[("host", "A.example:443")], None).unwrap().as_str(), "a.example");
-        assert_eq!(host(&[("host", "a.example")], Some("a.example")).unwrap().as_str(), "a.example");
-        assert!(host(&[], None).is_err());
-        assert!(host(&[("host", "a.example"), ("host", "a.example")], None).is_err());
-        assert!(host(&[("host", "a.example")], Some("b.example")).is_err());
-        assert!(host(&[("host", "a.example:1")], Some("a.example:2")).is_err());
-        assert!(host(&[("host", "a b")], None).is_err());
+        for sni in [None, Some("a.example"), Some("b.example")] {
+            let sni = sni.map(|name| name.parse::<Host>().unwrap());
+            let host = |headers: &[(&str, &str)], authority| {
+                single_host(&request(headers, Version::HTTP_11), authority, sni.as_ref())
+            };
+            assert_eq!(host(&[("host", "A.example:443")], None).unwrap().as_str(), "a.example");
+            assert_eq!(host(&[("host", "a.example")], Some("a.example")).unwrap().as_str(), "a.example");
+            assert_eq!(host(&[("host", "a.example.")], Some("a.example")).unwrap().as_str(), "a.example");
+            assert!(host(&[], None).is_err());
+            assert!(host(&[("host", "a.example"), ("host", "a.example")], None).is_err());
+            assert!(host(&[("host", "a.example")], Some("b.example")).is_err());
+            assert!(host(&[("host", "a.example")], Some("a.example:2")).is_err());
+            assert!(host(&[("host", "a.example:1")], Some("a.example:2")).is_err());
+            assert!(host(&[("host", "a b")], None).is_err());
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 struct Bare {
@@ -48,18 +49,22 @@ pub fn run(app: SocketAddr, folder: &Path, cores: usize) {
         other.bind(&address.into()).expect("the port is ours");
         sockets.push(other);
     }
-    let threads: Vec<_> = sockets
-        .into_iter()
-        .map(|socket| {
-            socket.listen(1024).expect("a bound socket can listen");
-            let tls = tls.clone();
-            std::thread::spawn(move || serve(socket.into(), tls, app))
-        })
-        .collect();
-    super::say(format_args!("{{\"listeners\":{{\"gate\":\"{address}\"}}}}"));
-    for thread in threads {
-        thread.join().expect("a core does not panic");
+    for socket in sockets {
+        socket.listen(1024).expect("a bound socket can listen");
+        let tls = tls.clone();
+        std::thread::spawn(move || serve(socket.into(), tls, app));
     }
+    super::say(format_args!("{{\"listeners\":{{\"gate\":\"{address}\"}}}}"));
+    asked_to_end();
+}
+
+/// Waits for SIGTERM, and lets the process end as one that is done: what is built to count its steps writes them then.
+fn asked_to_end() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).expect("signals can be asked for");
+        terminate.recv().await;
+    });
 }
 
 fn socket() -> Socket {
@@ -86,7 +91,7 @@ fn serve(listener: std::net::TcpListener, tls: Arc<rustls::ServerConfig>, app: S
         let mut proxy = HttpProxy::new(Bare { app }, Arc::new(conf));
         proxy.handle_init_modules();
         let (proxy, acceptor) = (Arc::new(proxy), Arc::new(Acceptor::from_server_config(tls)));
-        // Never stopped: the process is ended.
+        // Never stopped: the process ends.
         let (_stop, stopped) = watch::channel(false);
         let listener = tokio::net::TcpListener::from_std(listener).expect("the socket does not block");
         loop {
