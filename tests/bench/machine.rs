@@ -12,6 +12,8 @@ pub struct Machine {
     pub kernel: String,
     pub virtualised: bool,
     pub rustc: String,
+    /// Whether gate and bare engine were built with what a training run has shown.
+    pub guided: bool,
     pub nginx: String,
     pub apache: String,
     pub h2load: String,
@@ -33,6 +35,7 @@ impl Machine {
             kernel: said("uname", &["-r"]),
             virtualised: field("flags").split(' ').any(|flag| flag == "hypervisor"),
             rustc: said("rustc", &["--version"]),
+            guided: guided(),
             nginx: said("nginx", &["-v"]),
             apache: said("apache2", &["-v"]),
             h2load: said("h2load", &["--version"]),
@@ -41,11 +44,17 @@ impl Machine {
 
     pub fn markdown(&self) -> String {
         let kind = if self.virtualised { "a virtual machine" } else { "a machine of its own" };
+        let Self { processor, cores, memory_gib, kernel, rustc, nginx, apache, h2load, .. } = self;
+        let rustc = if self.guided { format!("{rustc}, guided by a training run") } else { rustc.clone() };
         format!(
-            "{}, {} cores, {} GiB, {kind}; Linux {}; {}; {}; {}; {}.\n",
-            self.processor, self.cores, self.memory_gib, self.kernel, self.rustc, self.nginx, self.apache, self.h2load
+            "{processor}, {cores} cores, {memory_gib} GiB, {kind}; Linux {kernel}; {rustc}; {nginx}; {apache}; {h2load}.\n"
         )
     }
+}
+
+/// Whether `tests/bench/run --guided` has built this.
+pub fn guided() -> bool {
+    std::env::var_os("BENCH_GUIDED").is_some()
 }
 
 /// The first line a program says, on either stream.
