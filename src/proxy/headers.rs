@@ -297,6 +297,20 @@ mod tests {
     }
 
     #[test]
+    fn only_the_spelling_of_an_answer_is_forgotten() {
+        let mut answer = ResponseHeader::build(404, None).unwrap();
+        answer.set_reason_phrase(Some("Nowhere")).unwrap();
+        for (name, value) in [("X-App", "1"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")] {
+            answer.append_header(name, value).unwrap();
+        }
+        let told = answer.headers.clone();
+        forget_spelling(&mut answer);
+        assert_eq!((answer.status.as_u16(), &answer.headers), (404, &told));
+        assert!(!answer.has_case());
+        assert_eq!(answer.get_reason_phrase(), Some("Not Found"));
+    }
+
+    #[test]
     fn shared_caches_may_not_keep_personal_pages() {
         for (before, after) in [
             (&[][..], "private"),

@@ -49,22 +49,29 @@ pub fn run(app: SocketAddr, folder: &Path, cores: usize) {
         other.bind(&address.into()).expect("the port is ours");
         sockets.push(other);
     }
-    for socket in sockets {
-        socket.listen(1024).expect("a bound socket can listen");
-        let tls = tls.clone();
-        std::thread::spawn(move || serve(socket.into(), tls, app));
-    }
+    let threads: Vec<_> = sockets
+        .into_iter()
+        .map(|socket| {
+            socket.listen(1024).expect("a bound socket can listen");
+            let tls = tls.clone();
+            std::thread::spawn(move || serve(socket.into(), tls, app))
+        })
+        .collect();
+    std::thread::spawn(end_when_asked);
     super::say(format_args!("{{\"listeners\":{{\"gate\":\"{address}\"}}}}"));
-    asked_to_end();
+    for thread in threads {
+        thread.join().expect("a core does not panic");
+    }
 }
 
-/// Waits for SIGTERM, and lets the process end as one that is done: what is built to count its steps writes them then.
-fn asked_to_end() {
+/// Ends the process at SIGTERM as one that is done: what is built to count its steps writes them then.
+fn end_when_asked() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).expect("signals can be asked for");
         terminate.recv().await;
     });
+    std::process::exit(0);
 }
 
 fn socket() -> Socket {
