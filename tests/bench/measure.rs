@@ -1,5 +1,6 @@
 //! One measurement of one contender under load, and the rounds in which contenders take turns: machines are
-//! shared and noisy, so nothing is compared that was not measured in alternation, and medians are reported.
+//! shared and noisy, so nothing is compared that was not measured in alternation, and medians are reported. Turns are
+//! short and many, because a machine changes its speed within seconds.
 
 use crate::contenders::Contender;
 use crate::load::{Http, Load, Workload};
@@ -7,10 +8,10 @@ use crate::process;
 use serde::Serialize;
 use std::time::{Duration, Instant, SystemTime};
 
-/// After the load has started, before counting.
-const WARM_UP: Duration = Duration::from_millis(1500);
+/// After the load has started, before counting: enough for all its handshakes.
+const WARM_UP: Duration = Duration::from_millis(500);
 /// After counting, before the load ends.
-const COOL_DOWN: Duration = Duration::from_millis(1000);
+const COOL_DOWN: Duration = Duration::from_millis(300);
 /// In percent: the kernel's table changes while it is read, so that a few may not be seen in it.
 const LEAST_OPEN: usize = 99;
 
@@ -18,11 +19,15 @@ const LEAST_OPEN: usize = 99;
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Effort {
     /// Rounds in which every contender has a turn
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = Self::USUAL.rounds)]
     pub rounds: usize,
     /// Seconds counted in a turn
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = Self::USUAL.seconds)]
     pub seconds: u64,
+}
+
+impl Effort {
+    pub const USUAL: Self = Self { rounds: 15, seconds: 1 };
 }
 
 /// What one turn showed.

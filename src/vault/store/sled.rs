@@ -1,10 +1,11 @@
 //! [`SledStore`]: the embedded store, and the only user of sled. All writes go through one thread that
-//! commits them in groups; reads go straight to the tree.
+//! commits them in groups, and now and then opens the tree again; reads go straight to the tree.
 //!
 //! sled is given no chance to acknowledge early: its default flush is lazy, its explicit one is no
 //! fsync, and `flush_async` has been seen to hang for good (`stack.md` §4.3).
 
 mod opening;
+mod readers;
 mod writer;
 
 pub(in crate::vault) use opening::{Opened, Opening};
@@ -15,6 +16,7 @@ use crate::domain::UnixTime;
 use crate::vault::VaultFault;
 use crate::vault::trees::{Address, Tree};
 use async_trait::async_trait;
+use readers::Readers;
 use sled::Db;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -34,6 +36,7 @@ enum Job {
 struct Shared {
     /// Set once, when what the disk holds is no longer certain: from then on everything fails.
     broken: OnceLock<String>,
+    readers: Readers,
     watchers: RwLock<Vec<(Tree, Watcher)>>,
     /// Made when sled reports corruption, so that the next start rebuilds.
     damage_mark: PathBuf,
@@ -47,7 +50,9 @@ impl Shared {
     /// Fails closed: after a write whose fate is unknown, what a read would show may not be durable.
     fn fail(&self, what: String) -> VaultFault {
         tracing::error!(what, "the store failed; the gate answers 503 until it is started again");
-        VaultFault::Store { what: self.broken.get_or_init(|| what).clone() }
+        let what = self.broken.get_or_init(|| what).clone();
+        self.readers.close();
+        VaultFault::Store { what }
     }
 
     fn sled_failed(&self, fault: &sled::Error) -> VaultFault {
@@ -63,15 +68,19 @@ impl Shared {
 /// The embedded store.
 pub(in crate::vault) struct SledStore {
     jobs: RwLock<Option<mpsc::Sender<Job>>>,
-    reader: RwLock<Option<Db>>,
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SledStore {
-    fn reader(&self) -> Result<Db, VaultFault> {
+    async fn tree(&self) -> Result<Arc<Db>, VaultFault> {
         self.shared.health()?;
-        self.reader.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(VaultFault::Closed)
+        self.shared.readers.tree().await.ok_or_else(|| self.gone())
+    }
+
+    /// Why nobody answers any more.
+    fn gone(&self) -> VaultFault {
+        self.shared.health().err().unwrap_or(VaultFault::Closed)
     }
 
     async fn ask<T>(
@@ -81,10 +90,9 @@ impl SledStore {
         self.shared.health()?;
         let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(VaultFault::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let gone = || self.shared.health().err().unwrap_or(VaultFault::Closed);
-        jobs.send(job(answer)).await.map_err(|_| gone())?;
+        jobs.send(job(answer)).await.map_err(|_| self.gone())?;
         drop(jobs);
-        answered.await.map_err(|_| gone())?
+        answered.await.map_err(|_| self.gone())?
     }
 }
 
@@ -118,7 +126,7 @@ fn scan(
 #[async_trait]
 impl Store for SledStore {
     async fn get(&self, at: &Address) -> Result<Option<Vec<u8>>, VaultFault> {
-        let stored = self.reader()?.get(at.bytes()).map_err(|fault| self.shared.sled_failed(&fault))?;
+        let stored = self.tree().await?.get(at.bytes()).map_err(|fault| self.shared.sled_failed(&fault))?;
         stored.map(|stored| group::unwrap(&stored).map(<[u8]>::to_vec)).transpose()
     }
 
@@ -132,7 +140,7 @@ impl Store for SledStore {
         after: Option<&Address>,
         limit: usize,
     ) -> Result<Vec<(Address, Vec<u8>)>, VaultFault> {
-        let db = self.reader()?;
+        let db = self.tree().await?;
         let (prefix, after) = (prefix.clone(), after.cloned());
         let work = move || scan(&db, &prefix, after.as_ref(), limit);
         // Our own threads have no runtime and may block.
@@ -167,12 +175,49 @@ impl Store for SledStore {
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the store's writer had panicked");
         }
-        self.reader.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.readers.close();
     }
 }
 
 impl Drop for SledStore {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::journal::{Identity, Journal};
+    use ring::hmac;
+
+    #[tokio::test]
+    async fn whoever_reads_for_very_long_puts_the_snapshot_off_and_is_not_disturbed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("store");
+        let Opened::Whole(opening) = Opening::open(&folder).unwrap() else { panic!("not whole") };
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"key");
+        let identity = Identity { path: place.path().join("journal"), store_id: [1; 16], key };
+        let journal = Journal::write_new(identity, 1, std::iter::empty()).unwrap();
+        let store = opening.start(journal, &place.path().join("damaged")).unwrap();
+        let snapshot = || {
+            let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+            names.filter(|name| name.to_string_lossy().starts_with("snap.")).collect::<Vec<_>>()
+        };
+        let at = Address::new(Tree::Spent, &[b"a"]);
+        let write = async || {
+            for number in 0..=writer::SNAPSHOT_EVERY {
+                store.put(at.clone(), number.to_be_bytes().to_vec()).await.unwrap();
+            }
+        };
+        let before = snapshot();
+        let held = store.tree().await.unwrap();
+        write().await;
+        assert_eq!(snapshot(), before, "somebody holds the tree");
+        assert!(held.get(at.bytes()).unwrap().is_some());
+        drop(held);
+        write().await;
+        assert_ne!(snapshot(), before, "nobody does");
+        assert!(store.get(&at).await.unwrap().is_some());
     }
 }

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An empty store; `divert` sends its journal elsewhere.
 fn open(directory: &Path, divert: Option<File>) -> SledStore {
@@ -68,6 +69,72 @@ async fn a_batch_that_does_not_fit_into_one_frame_is_refused_before_anything_is_
     }
     assert_eq!(store.get(&at(299)).await.unwrap(), None);
     store.put(at(299), vec![1]).await.unwrap();
+    store.close();
+}
+
+/// The snapshots in a store's folder.
+fn snapshots(store: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(store).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("snap.")).collect()
+}
+
+fn numbered(number: u32) -> Address {
+    Address::new(Tree::Spent, &[&number.to_be_bytes()])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_are_taken_while_others_read_and_write() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(place.path(), None));
+    store.put(numbered(u32::MAX), vec![7]).await.unwrap();
+    let reads = |store: Arc<SledStore>, whole: bool| async move {
+        let mut seen = 0;
+        while store.get(&numbered(0)).await.unwrap().is_none() {
+            let row = store.get(&numbered(u32::MAX)).await.unwrap();
+            assert_eq!(row.as_deref(), Some(&[7][..]), "a row that was durable before is always found");
+            if whole {
+                let rows = store.scan(&Address::new(Tree::Spent, &[]), None, usize::MAX).await.unwrap().len();
+                assert!(rows >= seen, "{rows} rows where there were {seen}");
+                seen = rows;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut readers = tokio::task::JoinSet::new();
+    (0..4).for_each(|number| drop(readers.spawn(reads(store.clone(), number % 2 == 0))));
+    let folder = place.path().join("store");
+    let mut met = std::collections::BTreeSet::new();
+    for number in 1..=1000 {
+        store.put(numbered(number), vec![1]).await.unwrap();
+        met.extend(snapshots(&folder));
+    }
+    store.put(numbered(0), vec![]).await.unwrap();
+    readers.join_all().await;
+    assert!(met.len() > 10, "one every 64 rows: {met:?}");
+    assert_eq!(store.scan(&Address::new(Tree::Spent, &[]), None, usize::MAX).await.unwrap().len(), 1002);
+    store.close();
+    assert!(matches!(store.get(&numbered(1)).await, Err(VaultFault::Closed)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t70_a_store_that_cannot_be_opened_again_fails_closed_and_keeps_nobody_waiting() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(place.path(), None));
+    std::fs::write(place.path().join("store/conf"), b"not what sled wrote").unwrap();
+    let reader = tokio::spawn({
+        let store = store.clone();
+        async move { while store.get(&numbered(1)).await.is_ok() {} }
+    });
+    let mut written = 0;
+    while store.put(numbered(1), vec![1]).await.is_ok() {
+        written += 1;
+        assert!(written < 1000, "it was not opened again");
+    }
+    let waited = tokio::time::timeout(Duration::from_secs(20), reader).await;
+    waited.expect("whoever reads is told").unwrap();
+    for fault in [store.get(&numbered(1)).await.unwrap_err(), store.put(numbered(2), vec![]).await.unwrap_err()] {
+        assert!(fault.to_string().contains("cannot be opened again"), "{fault}");
+    }
     store.close();
 }
 

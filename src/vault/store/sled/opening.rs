@@ -1,6 +1,7 @@
 //! [`Opening`]: a sled directory that has been opened but serves nobody yet. `rebuild` looks at it,
 //! mends or fills it, and starts the store.
 
+use super::readers::Readers;
 use super::writer::Writer;
 use super::{QUEUE, Shared, SledStore};
 use crate::vault::VaultFault;
@@ -10,7 +11,7 @@ use crate::vault::trees::Address;
 use sled::{Config, Db, Mode};
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -28,9 +29,10 @@ pub(in crate::vault) enum Opened {
 }
 
 pub(in crate::vault) struct Opening {
-    db: Db,
+    pub(super) db: Db,
     /// The log file once more, to sync it ourselves.
-    data: File,
+    pub(super) data: File,
+    pub(super) directory: PathBuf,
 }
 
 impl Opening {
@@ -76,7 +78,7 @@ impl Opening {
     fn finish(db: Db, directory: &Path) -> Result<Self, VaultFault> {
         let path = directory.join("db");
         let data = File::options().read(true).write(true).open(&path).map_err(VaultFault::file("open", &path))?;
-        Ok(Self { db, data })
+        Ok(Self { db, data, directory: directory.to_owned() })
     }
 
     pub(in crate::vault) fn get(&self, at: &Address) -> Result<Option<Vec<u8>>, VaultFault> {
@@ -108,24 +110,21 @@ impl Opening {
     /// Starts serving; `journal` stands where this store does. `damage_mark` is the file to make when
     /// sled reports corruption later.
     pub(in crate::vault) fn start(self, journal: Journal, damage_mark: &Path) -> Result<SledStore, VaultFault> {
+        let Self { db, data, directory } = self;
+        let db = Arc::new(db);
         let shared = Arc::new(Shared {
             broken: OnceLock::new(),
+            readers: Readers::new(db.clone()),
             watchers: RwLock::default(),
             damage_mark: damage_mark.to_owned(),
         });
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let reader = self.db.clone();
-        let writer = Writer { db: self.db, data: self.data, journal, shared: shared.clone() };
+        let writer = Writer { db, data, directory, journal, shared: shared.clone(), since_snapshot: 0 };
         let writer = std::thread::Builder::new()
             .name("vault-writer".to_owned())
             .spawn(move || writer.run(queue))
             .map_err(|fault| VaultFault::Store { what: format!("no thread for its writer: {fault}") })?;
-        Ok(SledStore {
-            jobs: RwLock::new(Some(jobs)),
-            reader: RwLock::new(Some(reader)),
-            shared,
-            writer: Mutex::new(Some(writer)),
-        })
+        Ok(SledStore { jobs: RwLock::new(Some(jobs)), shared, writer: Mutex::new(Some(writer)) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Writer`]: the one thread that writes. It takes what has queued up, applies it as one batch, makes
 //! it durable, tells the watchers, and only then answers.
 
-use super::opening::rows;
+use super::opening::{Opened, Opening, rows};
 use super::{Job, Shared};
 use crate::domain::UnixTime;
 use crate::vault::VaultFault;
@@ -11,17 +11,28 @@ use crate::vault::store::{Batch, Change, Outcome};
 use crate::vault::trees::{self, Address, Tree};
 use sled::Db;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Operations that are made durable together.
 const GROUP: usize = 256;
 
+/// Rows between two snapshots: a start reads back the changes of that many at most, in about half a second. Unit
+/// tests take one every few rows, so that all of them live through it.
+pub(super) const SNAPSHOT_EVERY: usize = if cfg!(test) { 64 } else { 1_000_000 };
+/// How long a snapshot waits for those who are reading, a few milliseconds each.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 pub(super) struct Writer {
-    pub(super) db: Db,
+    pub(super) db: Arc<Db>,
     pub(super) data: File,
+    pub(super) directory: PathBuf,
     pub(super) journal: Journal,
     pub(super) shared: Arc<Shared>,
+    /// Rows changed since sled last wrote its snapshot.
+    pub(super) since_snapshot: usize,
 }
 
 /// Marks the store broken when its writer ends by a panic: nobody else would notice.
@@ -49,10 +60,49 @@ impl Writer {
                     let _ = answer.send(self.sweep(now, limit));
                 }
             }
+            if self.since_snapshot >= SNAPSHOT_EVERY && self.shared.health().is_ok() {
+                self = match self.take_snapshot() {
+                    Ok(writer) => writer,
+                    // It is noted and logged; whoever waits in the queue is told as the queue goes.
+                    Err(_) => return,
+                };
+            }
             if next.is_none() {
                 next = queue.blocking_recv();
             }
         }
+    }
+
+    /// sled writes its snapshot only when it is opened, and every start reads all that was written since. So that this
+    /// does not grow for as long as a gate runs, the tree is opened again; whoever comes meanwhile waits.
+    fn take_snapshot(mut self) -> Result<Self, VaultFault> {
+        let begun = Instant::now();
+        let rows = std::mem::take(&mut self.since_snapshot);
+        let mark = self.stored(&trees::journal_mark())?;
+        self.shared.readers.pause();
+        while Arc::strong_count(&self.db) > 1 {
+            if begun.elapsed() > PATIENCE {
+                tracing::warn!("somebody reads from the store for very long; it takes its snapshot another time");
+                self.shared.readers.resume(self.db.clone());
+                return Ok(self);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let Self { db, data, directory, journal, shared, .. } = self;
+        drop((db, data));
+        let Opening { db, data, directory } = match Opening::open(&directory) {
+            Ok(Opened::Whole(opening)) => opening,
+            Ok(Opened::Broken(what)) => return Err(shared.fail(format!("cannot be opened again: {what}"))),
+            Err(fault) => return Err(shared.fail(fault.to_string())),
+        };
+        let writer = Self { db: Arc::new(db), data, directory, journal, shared, since_snapshot: 0 };
+        // sled takes an empty or cut file for a new store and says nothing.
+        if writer.stored(&trees::journal_mark())? != mark {
+            return Err(writer.shared.fail("it has lost what it held when it was opened again".to_owned()));
+        }
+        writer.shared.readers.resume(writer.db.clone());
+        tracing::info!(rows, ms = begun.elapsed().as_millis(), "the store has taken its snapshot");
+        Ok(writer)
     }
 
     /// Takes further writes as long as some are waiting and the group has room, and commits them.
@@ -128,9 +178,10 @@ impl Writer {
         Ok(())
     }
 
-    fn apply(&self, rows: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), VaultFault> {
+    fn apply(&mut self, rows: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), VaultFault> {
         let mut batch = sled::Batch::default();
         for (at, row) in rows {
+            self.since_snapshot += 1;
             match row {
                 Some(row) => batch.insert(at, row),
                 None => batch.remove(at),
