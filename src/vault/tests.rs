@@ -11,5 +11,5 @@ mod opening;
 mod provider_sessions;
 mod secrecy;
 mod sessions;
-mod store;
+pub(super) mod store;
 mod withdrawal;

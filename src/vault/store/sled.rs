@@ -188,36 +188,26 @@ impl Drop for SledStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::journal::{Identity, Journal};
-    use ring::hmac;
+    use crate::vault::tests::store::{numbered, open, snapshots};
 
     #[tokio::test]
     async fn whoever_reads_for_very_long_puts_the_snapshot_off_and_is_not_disturbed() {
         let place = tempfile::tempdir().unwrap();
+        let store = open(place.path(), None);
         let folder = place.path().join("store");
-        let Opened::Whole(opening) = Opening::open(&folder).unwrap() else { panic!("not whole") };
-        let key = hmac::Key::new(hmac::HMAC_SHA256, b"key");
-        let identity = Identity { path: place.path().join("journal"), store_id: [1; 16], key };
-        let journal = Journal::write_new(identity, 1, std::iter::empty()).unwrap();
-        let store = opening.start(journal, &place.path().join("damaged")).unwrap();
-        let snapshot = || {
-            let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
-            names.filter(|name| name.to_string_lossy().starts_with("snap.")).collect::<Vec<_>>()
-        };
-        let at = Address::new(Tree::Spent, &[b"a"]);
         let write = async || {
             for number in 0..=writer::SNAPSHOT_EVERY {
-                store.put(at.clone(), number.to_be_bytes().to_vec()).await.unwrap();
+                store.put(numbered(1), number.to_be_bytes().to_vec()).await.unwrap();
             }
         };
-        let before = snapshot();
+        let before = snapshots(&folder);
         let held = store.tree().await.unwrap();
         write().await;
-        assert_eq!(snapshot(), before, "somebody holds the tree");
-        assert!(held.get(at.bytes()).unwrap().is_some());
+        assert_eq!(snapshots(&folder), before, "somebody holds the tree");
+        assert!(held.get(numbered(1).bytes()).unwrap().is_some());
         drop(held);
         write().await;
-        assert_ne!(snapshot(), before, "nobody does");
-        assert!(store.get(&at).await.unwrap().is_some());
+        assert_ne!(snapshots(&folder), before, "nobody does");
+        assert!(store.get(&numbered(1)).await.unwrap().is_some());
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// An empty store; `divert` sends its journal elsewhere.
-fn open(directory: &Path, divert: Option<File>) -> SledStore {
+pub(in crate::vault) fn open(directory: &Path, divert: Option<File>) -> SledStore {
     let Opened::Whole(opening) = Opening::open(&directory.join("store")).unwrap() else { panic!("not whole") };
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"key");
     let identity = Identity { path: directory.join("journal"), store_id: [1; 16], key };
@@ -73,12 +73,12 @@ async fn a_batch_that_does_not_fit_into_one_frame_is_refused_before_anything_is_
 }
 
 /// The snapshots in a store's folder.
-fn snapshots(store: &Path) -> Vec<String> {
+pub(in crate::vault) fn snapshots(store: &Path) -> Vec<String> {
     let names = std::fs::read_dir(store).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("snap.")).collect()
 }
 
-fn numbered(number: u32) -> Address {
+pub(in crate::vault) fn numbered(number: u32) -> Address {
     Address::new(Tree::Spent, &[&number.to_be_bytes()])
 }
 
