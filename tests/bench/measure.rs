@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::time::{Duration, Instant, SystemTime};
 
 /// After the load has started, before counting: enough for all its handshakes, most of the time.
-const WARM_UP: Duration = Duration::from_millis(700);
+const WARM_UP: Duration = Duration::from_millis(1500);
 /// After counting, before the load ends.
 const COOL_DOWN: Duration = Duration::from_millis(300);
 /// In percent: the kernel's table changes while it is read, so that a few may not be seen in it.
@@ -30,7 +30,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    pub const USUAL: Self = Self { rounds: 15, seconds: 1 };
+    pub const USUAL: Self = Self { rounds: 11, seconds: 1 };
 }
 
 /// What one turn showed.
@@ -49,7 +49,7 @@ pub fn turn(contender: &Contender, http: Http, seconds: u64, status: u16) -> Tur
     turn_of(contender, &Workload::browser(http), seconds, status)
 }
 
-/// The same with a workload of its own. A turn in which not every connection was open all the time is taken again.
+/// The same with a workload of its own. A turn at whose end not every connection is open is taken again.
 pub fn turn_of(contender: &Contender, workload: &Workload, seconds: u64, status: u16) -> Turn {
     let _idle = Load::idle(contender, workload);
     let wanted = workload.idle + workload.http.connections();
@@ -64,16 +64,15 @@ pub fn turn_of(contender: &Contender, workload: &Workload, seconds: u64, status:
     panic!("{}: it did not hold {wanted} connections open in {ATTEMPTS} turns", contender.name);
 }
 
-/// One turn, and the least connections that were open when counting began and ended.
+/// One turn, and how many connections were open when counting ended.
 fn attempt(contender: &Contender, workload: &Workload, warm_up: Duration, seconds: u64, status: u16) -> (Turn, usize) {
     let load = Load::start(contender, workload, warm_up + Duration::from_secs(seconds) + COOL_DOWN);
     std::thread::sleep(warm_up);
     let pid = contender.server.pid();
-    let opened = process::connections(contender.address);
     let (since, start, before) = (Instant::now(), now(), process::cpu(pid));
     std::thread::sleep(Duration::from_secs(seconds));
     let (took, end, after) = (since.elapsed(), now(), process::cpu(pid));
-    let open = process::connections(contender.address).min(opened);
+    let open = process::connections(contender.address);
     let memory = process::memory(pid);
     let seen = load.seen(start, end, status);
     let requests = seen.requests as f64;
