@@ -5,7 +5,6 @@ use sled::Db;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-#[derive(Clone)]
 enum State {
     Open(Arc<Db>),
     /// The tree is being opened again.
