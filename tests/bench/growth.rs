@@ -17,7 +17,6 @@ use crate::stage::Stage;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
-pub const ROUNDS: usize = 5;
 const SITES: [usize; 4] = [1, 10, 100, 1_000];
 const CONNECTIONS: [usize; 4] = [10, 100, 1_000, 10_000];
 /// Of these so many ask all the time.
@@ -39,10 +38,10 @@ const REMARK: &str = if cfg!(debug_assertions) {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Rounds in which every contender has a turn at every point
-    #[arg(long, default_value_t = ROUNDS)]
+    #[arg(long, default_value_t = 3)]
     pub rounds: usize,
     /// Seconds counted in a turn
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 2)]
     pub seconds: u64,
     /// Over HTTP/2 instead of HTTP/1.1
     #[arg(long)]

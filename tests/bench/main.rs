@@ -160,7 +160,7 @@ fn measure(part: &Part, json: Option<&Path>) -> ExitCode {
 }
 
 fn all(svg: Option<PathBuf>) -> Vec<Table> {
-    let effort = Effort::USUAL;
+    let effort = Effort { rounds: 5, seconds: 3 };
     let mut tables = wait_for(requests::run(&effort));
     tables.extend(wait_for(redirects::run(&effort)));
     tables.extend(wait_for(connections::run(&effort)));
@@ -170,13 +170,7 @@ fn all(svg: Option<PathBuf>) -> Vec<Table> {
     tables.extend(wait_for(reloads::run(5)));
     tables.extend(decisions::run(11));
     tables.extend(store::run(&store::Extent::default()));
-    tables.extend(wait_for(growth::run(&growth::Options {
-        rounds: growth::ROUNDS,
-        seconds: 1,
-        http2: false,
-        by: None,
-        svg,
-    })));
+    tables.extend(wait_for(growth::run(&growth::Options { rounds: 3, seconds: 2, http2: false, by: None, svg })));
     tables
 }
 

@@ -1,6 +1,5 @@
 //! One measurement of one contender under load, and the rounds in which contenders take turns: machines are
-//! shared and noisy, so nothing is compared that was not measured in alternation, and medians are reported. Turns are
-//! short and many, because a machine changes its speed within seconds.
+//! shared and noisy, so nothing is compared that was not measured in alternation, and medians are reported.
 
 use crate::contenders::Contender;
 use crate::load::{Http, Load, Workload};
@@ -8,29 +7,22 @@ use crate::process;
 use serde::Serialize;
 use std::time::{Duration, Instant, SystemTime};
 
-/// After the load has started, before counting: enough for all its handshakes, most of the time.
+/// After the load has started, before counting.
 const WARM_UP: Duration = Duration::from_millis(1500);
 /// After counting, before the load ends.
-const COOL_DOWN: Duration = Duration::from_millis(300);
+const COOL_DOWN: Duration = Duration::from_millis(1000);
 /// In percent: the kernel's table changes while it is read, so that a few may not be seen in it.
 const LEAST_OPEN: usize = 99;
-/// How often a turn is taken, each time with more time before it: under load, a server that handles requests and new
-/// connections in the same few threads is slow to accept.
-const ATTEMPTS: u32 = 5;
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Effort {
     /// Rounds in which every contender has a turn
-    #[arg(long, default_value_t = Self::USUAL.rounds)]
+    #[arg(long, default_value_t = 5)]
     pub rounds: usize,
     /// Seconds counted in a turn
-    #[arg(long, default_value_t = Self::USUAL.seconds)]
+    #[arg(long, default_value_t = 4)]
     pub seconds: u64,
-}
-
-impl Effort {
-    pub const USUAL: Self = Self { rounds: 11, seconds: 1 };
 }
 
 /// What one turn showed.
@@ -49,25 +41,11 @@ pub fn turn(contender: &Contender, http: Http, seconds: u64, status: u16) -> Tur
     turn_of(contender, &Workload::browser(http), seconds, status)
 }
 
-/// The same with a workload of its own. A turn at whose end not every connection is open is taken again.
+/// The same with a workload of its own.
 pub fn turn_of(contender: &Contender, workload: &Workload, seconds: u64, status: u16) -> Turn {
     let _idle = Load::idle(contender, workload);
-    let wanted = workload.idle + workload.http.connections();
-    for nth in 1..=ATTEMPTS {
-        match attempt(contender, workload, WARM_UP * nth, seconds, status) {
-            (turn, open) if open * 100 >= wanted * LEAST_OPEN => return turn,
-            (_, open) => {
-                crate::aside(format_args!("{}: {open} connections instead of {wanted}; again", contender.name))
-            }
-        }
-    }
-    panic!("{}: it did not hold {wanted} connections open in {ATTEMPTS} turns", contender.name);
-}
-
-/// One turn, and how many connections were open when counting ended.
-fn attempt(contender: &Contender, workload: &Workload, warm_up: Duration, seconds: u64, status: u16) -> (Turn, usize) {
-    let load = Load::start(contender, workload, warm_up + Duration::from_secs(seconds) + COOL_DOWN);
-    std::thread::sleep(warm_up);
+    let load = Load::start(contender, workload, WARM_UP + Duration::from_secs(seconds) + COOL_DOWN);
+    std::thread::sleep(WARM_UP);
     let pid = contender.server.pid();
     let (since, start, before) = (Instant::now(), now(), process::cpu(pid));
     std::thread::sleep(Duration::from_secs(seconds));
@@ -75,15 +53,16 @@ fn attempt(contender: &Contender, workload: &Workload, warm_up: Duration, second
     let open = process::connections(contender.address);
     let memory = process::memory(pid);
     let seen = load.seen(start, end, status);
+    let wanted = workload.idle + workload.http.connections();
+    assert!(open * 100 >= wanted * LEAST_OPEN, "{}: {open} connections instead of {wanted}", contender.name);
     let requests = seen.requests as f64;
-    let turn = Turn {
+    Turn {
         cpu_us: (after - before).as_secs_f64() * 1e6 / requests,
         per_second: requests / took.as_secs_f64(),
         p50_ms: seen.p50.as_secs_f64() * 1e3,
         p99_ms: seen.p99.as_secs_f64() * 1e3,
         memory_mib: memory as f64 / (1024.0 * 1024.0),
-    };
-    (turn, open)
+    }
 }
 
 /// The time in the load's log is the machine's.
