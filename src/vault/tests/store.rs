@@ -138,6 +138,30 @@ async fn t70_a_store_that_cannot_be_opened_again_fails_closed_and_keeps_nobody_w
     store.close();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t70_a_store_that_comes_back_without_what_it_held_fails_closed() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path(), None);
+    let kept = Address::new(Tree::Connections, &[b"a"]);
+    store.put(kept.clone(), vec![1]).await.unwrap();
+    // Where these files were, the next to open finds nothing, and makes a new store.
+    for file in std::fs::read_dir(place.path().join("store")).unwrap().map(Result::unwrap) {
+        let name = file.file_name().into_string().unwrap();
+        if name == "db" || name.starts_with("snap.") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let mut written = 0;
+    while store.put(numbered(1), vec![1]).await.is_ok() {
+        written += 1;
+        assert!(written < 1000, "nobody noticed");
+    }
+    for fault in [store.get(&kept).await.unwrap_err(), store.put(kept, vec![]).await.unwrap_err()] {
+        assert!(fault.to_string().contains("has lost what it held"), "{fault}");
+    }
+    store.close();
+}
+
 #[test]
 fn the_journal_writes_no_frame_that_it_would_not_read() {
     let place = tempfile::tempdir().unwrap();
