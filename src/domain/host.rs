@@ -4,12 +4,13 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Lower-case ASCII (A-labels for international names), no trailing dot, no port; an IPv4 address or
 /// a bracketed IPv6 address is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Host(Box<str>);
+pub struct Host(Arc<str>);
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a host name")]
@@ -93,7 +94,7 @@ impl TryFrom<String> for Host {
 
 impl From<Host> for String {
     fn from(host: Host) -> String {
-        host.0.into()
+        (*host.0).to_owned()
     }
 }
 

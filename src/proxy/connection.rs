@@ -94,8 +94,10 @@ impl Connection {
     /// The head on the wire was read whole; the engine may not answer by itself any more.
     pub fn accept_head(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.head_accepted.store(true, Ordering::Release);
-        self.head_progress.notify_one();
+        if !self.is_h2 {
+            self.head_accepted.store(true, Ordering::Release);
+            self.head_progress.notify_one();
+        }
     }
 
     pub fn requests(&self) -> u64 {

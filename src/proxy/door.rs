@@ -7,18 +7,18 @@ use crate::domain::SiteName;
 use crate::domain::UnixTime;
 use crate::policy::CanonicalPath;
 use crate::vault::HashedSessionKey;
-use async_trait::async_trait;
 use futures_util::task::AtomicWaker;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use std::collections::HashMap;
+use slab::Slab;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -64,9 +64,13 @@ impl OpenRequest {
 
     /// Resolves once the request was ended. For the one task that serves it.
     async fn ended(&self) {
+        let mut known: Option<Waker> = None;
         poll_fn(|cx| {
             // First the waker, then the look: an end between the two wakes it.
-            self.waiting.register(cx.waker());
+            if !known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                self.waiting.register(cx.waker());
+                known = Some(cx.waker().clone());
+            }
             if self.is_ended.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -80,26 +84,25 @@ impl OpenRequest {
 /// The admitted requests of one core that must end when their session or their admission does.
 #[derive(Debug, Default)]
 pub struct OpenRequests {
-    next: AtomicU64,
-    open: Mutex<HashMap<u64, Arc<OpenRequest>>>,
+    open: Mutex<Slab<Arc<OpenRequest>>>,
 }
 
 /// Takes the request off the list when the exchange is over, however it ended.
 #[derive(Debug)]
 pub struct Listed {
-    id: u64,
+    place: usize,
     list: Arc<OpenRequests>,
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.list.lock().remove(&self.id);
+        self.list.lock().try_remove(self.place);
     }
 }
 
 impl OpenRequests {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<OpenRequest>>> {
-        // A panic while the map is held leaves it whole: inserts and removes are single steps.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Slab<Arc<OpenRequest>>> {
+        // A panic while the list is held leaves it whole: inserts and removes are single steps.
         self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -109,15 +112,15 @@ impl OpenRequests {
         if request.standing.set(standing).is_err() {
             return None;
         }
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lock().insert(id, request);
-        Some(Listed { id, list: self.clone() })
+        let place = self.lock().insert(request);
+        Some(Listed { place, list: self.clone() })
     }
 
     /// The requests that have been open since before `moment`.
     pub fn older_than(&self, moment: UnixTime) -> Vec<Arc<OpenRequest>> {
         let open = self.lock();
-        open.values().filter(|request| request.standing().is_some_and(|s| s.since < moment)).cloned().collect()
+        let older = |request: &&Arc<OpenRequest>| request.standing().is_some_and(|standing| standing.since < moment);
+        open.iter().map(|(_, request)| request).filter(older).cloned().collect()
     }
 }
 
@@ -142,16 +145,13 @@ impl Door {
         Arc::new(Self { proxy: Arc::new(proxy), options, h2, limits })
     }
 
-    /// Runs until a deadline has passed without progress, or the request is ended from outside.
+    /// Runs until a deadline has passed without progress, or the request is ended from outside. HTTP/1.1 only.
     async fn watch(&self, connection: &Connection, earlier: u64, request: &OpenRequest) {
-        if !connection.is_h2 {
-            let idle = if earlier == 0 { self.limits.head } else { self.limits.keepalive };
-            if !self.head_arrives(connection, idle).await {
-                return;
-            }
+        let idle = if earlier == 0 { self.limits.head } else { self.limits.keepalive };
+        if self.head_arrives(connection, idle).await {
+            request.ended().await;
+            connection.is_ended();
         }
-        request.ended().await;
-        connection.is_ended();
     }
 
     /// Waits for the first byte and then for the whole head; `false` when either takes too long
@@ -173,22 +173,42 @@ impl Door {
     }
 }
 
-#[async_trait]
+/// What an exchange comes to, as the engine's trait says it.
+type Exchange<'a, Outcome> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+// Written out instead of by `async_trait`, which would carry the session through a future of its own: it goes at
+// once into the engine's, and what every wakening passes on its way there is a few words.
 impl HttpServerApp for Door {
-    async fn process_new_http(
-        self: &Arc<Self>,
+    fn process_new_http<'door, 'watch, 'exchange>(
+        self: &'door Arc<Self>,
         session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        let connection = Connection::of_downstream(&session)?;
+        shutdown: &'watch ShutdownWatch,
+    ) -> Exchange<'exchange, Option<ReusedHttpStream>>
+    where
+        'door: 'exchange,
+        'watch: 'exchange,
+        Self: 'exchange,
+    {
+        let Some(connection) = Connection::of_downstream(&session) else { return Box::pin(std::future::ready(None)) };
         let earlier = connection.expect_head();
         let request = Arc::new(OpenRequest::default());
         let exchange = OPEN_REQUEST.scope(request.clone(), self.proxy.process_new_http(session, shutdown));
-        tokio::select! {
-            biased;
-            reusable = exchange => reusable,
-            () = self.watch(&connection, earlier, &request) => None,
+        if connection.is_h2 {
+            return Box::pin(async move {
+                tokio::select! {
+                    biased;
+                    reusable = exchange => reusable,
+                    () = request.ended() => None,
+                }
+            });
         }
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                reusable = exchange => reusable,
+                () = self.watch(&connection, earlier, &request) => None,
+            }
+        })
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -199,7 +219,11 @@ impl HttpServerApp for Door {
         Some(&self.options)
     }
 
-    async fn http_cleanup(&self) {
-        self.proxy.http_cleanup().await;
+    fn http_cleanup<'door, 'end>(&'door self) -> Exchange<'end, ()>
+    where
+        'door: 'end,
+        Self: 'end,
+    {
+        self.proxy.http_cleanup()
     }
 }

@@ -72,16 +72,17 @@ fn check_interim(answer: &ResponseHeader, passage: &mut Passage) -> pingora::Res
 
 #[async_trait]
 impl ProxyHttp for Gate {
-    type CTX = Passage;
+    /// In a box, because the engine copies it from future to future.
+    type CTX = Box<Passage>;
 
-    fn new_ctx(&self) -> Passage {
-        Passage::new()
+    fn new_ctx(&self) -> Box<Passage> {
+        Box::new(Passage::new())
     }
 
     /// None: the engine's own compresses answers, and is switched off, but asked at every step.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, _passage: &mut Passage) -> pingora::Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, _passage: &mut Box<Passage>) -> pingora::Result<()> {
         if let Some(connection) = connection::Connection::of(session) {
             connection.accept_head();
         }
@@ -89,7 +90,7 @@ impl ProxyHttp for Gate {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, passage: &mut Passage) -> pingora::Result<bool> {
+    async fn request_filter(&self, session: &mut Session, passage: &mut Box<Passage>) -> pingora::Result<bool> {
         match self.receive(session, passage).await? {
             Next::Onward => Ok(false),
             Next::Answer(answer) => {
@@ -99,7 +100,7 @@ impl ProxyHttp for Gate {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, passage: &mut Passage) -> pingora::Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, passage: &mut Box<Passage>) -> pingora::Result<Box<HttpPeer>> {
         let admission =
             passage.admission.as_ref().ok_or_else(|| Error::explain(ErrorType::InternalError, "no permit"))?;
         let request = session.req_header();
@@ -128,7 +129,7 @@ impl ProxyHttp for Gate {
         &self,
         _session: &mut Session,
         request: &mut RequestHeader,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> pingora::Result<()> {
         let (Some(admission), Some(visit), Some(policies)) = (&passage.admission, &passage.visit, &passage.policies)
         else {
@@ -155,7 +156,7 @@ impl ProxyHttp for Gate {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> pingora::Result<()> {
         if let Some(replay) = &mut passage.replay {
             replay.put(body);
@@ -178,7 +179,7 @@ impl ProxyHttp for Gate {
         &self,
         _session: &mut Session,
         answer: &mut ResponseHeader,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
     ) -> pingora::Result<()> {
         check_interim(answer, passage)?;
         if passage.visit.as_ref().is_some_and(|visit| visit.connection.is_h2) {
@@ -204,7 +205,7 @@ impl ProxyHttp for Gate {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        passage: &mut Passage,
+        passage: &mut Box<Passage>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         let upstreams = passage.admission.as_ref().map_or(0, |admission| match &admission.site().kind {
@@ -216,7 +217,7 @@ impl ProxyHttp for Gate {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passage: &mut Passage) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passage: &mut Box<Passage>) -> FailToProxy {
         let gone = passage.replay.as_ref().is_some_and(|replay| replay.is_gone());
         let failure = failure::classify(error, passage.body_too_large, gone);
         self.shared.metrics.failures.with_label_values(&[failure.kind]).inc();
@@ -232,7 +233,7 @@ impl ProxyHttp for Gate {
         }
     }
 
-    fn suppress_error_log(&self, _session: &Session, _passage: &Passage, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _passage: &Box<Passage>, _error: &Error) -> bool {
         // `fail_to_proxy` has said it, with an incident number and without what the engine would add.
         true
     }
@@ -240,19 +241,19 @@ impl ProxyHttp for Gate {
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _passage: &Passage,
+        _passage: &Box<Passage>,
         _error: &Error,
         _context: pingora::proxy::ProxyWarnLogContext,
     ) -> bool {
         true
     }
 
-    fn request_summary(&self, session: &Session, passage: &Passage) -> String {
+    fn request_summary(&self, session: &Session, passage: &Box<Passage>) -> String {
         // The engine's own summary holds the query, and with it codes and tickets.
         format!("{} to {}", session.req_header().method, passage.site_name())
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, passage: &mut Passage) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, passage: &mut Box<Passage>) {
         self.shared.metrics.requests.with_label_values(&[passage.site_name(), passage.outcome]).inc();
         access_log::write(session, passage, error.map(|error| error.etype().as_str()));
     }

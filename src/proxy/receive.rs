@@ -7,6 +7,7 @@ use super::passage::Passage;
 use super::replay;
 use super::visit::{self, Unreadable, Visit};
 use super::{Gate, cors, own, respond};
+use crate::domain::UnixTime;
 use crate::pages::Notice;
 use crate::policy::{Access, Admission, CanonicalPath, Decision, Facts, PolicySet, Site, SiteKind, decide};
 use crate::session::app_cookies::Binding;
@@ -208,13 +209,14 @@ impl Gate {
             // taken for a guest: 503, never an anonymous pass.
             Visitor::Unknown => return Decided::Answer(self.store_unavailable(session, &mut passage.outcome)),
         };
+        let now = shared.clock.now();
         let facts = Facts {
             site: &site,
             method: &visit.method,
             path: &path,
             visitor: live.as_ref().map(|live| &live.identity),
             peer: visit.connection.peer.ip(),
-            now: shared.clock.now(),
+            now,
         };
         match decide(&facts) {
             Decision::Admit(_)
@@ -229,7 +231,7 @@ impl Gate {
                 passage.outcome = "admit";
                 passage.app_cookies = bound(session, visit, &site, live.as_deref());
                 passage.policies = Some(policies);
-                match self.admit(session, passage, visit, path, live.as_deref(), admission) {
+                match self.admit(session, passage, visit, path, live.as_deref(), admission, now) {
                     Ok(()) => Decided::Onward(live),
                     Err(answer) => Decided::Answer(answer),
                 }
@@ -261,7 +263,8 @@ impl Gate {
         }
     }
 
-    /// Keeps the permit and everything that the later phases need beside it.
+    /// Keeps the permit, given at `now`, and everything that the later phases need beside it.
+    #[expect(clippy::too_many_arguments, reason = "the facts of one decision, used once and here")]
     fn admit(
         &self,
         session: &Session,
@@ -270,9 +273,9 @@ impl Gate {
         path: CanonicalPath,
         live: Option<&LiveSession>,
         admission: Admission,
+        now: UnixTime,
     ) -> Result<(), Response<Bytes>> {
         let shared = &self.shared;
-        let now = shared.clock.now();
         passage.target = match &visit.query {
             Some(query) => format!("{}?{query}", path.forward()),
             None => path.forward().to_owned(),

@@ -132,22 +132,21 @@ fn request_target(raw: &[u8]) -> Result<&str, Unreadable> {
 
 /// One length or one coding, never both (T76; RFC 9112 §6.3).
 fn check_framing(request: &RequestHeader) -> Result<(), Unreadable> {
-    let lengths: Vec<_> = request.headers.get_all(header::CONTENT_LENGTH).iter().collect();
-    if lengths.len() > 1 {
+    let mut lengths = request.headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    if lengths.next().is_some() {
         return Err(Unreadable::Ambiguous("two lengths"));
     }
-    if let Some(length) = lengths.first() {
+    if let Some(length) = length {
         let digits = length.as_bytes();
         if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
             return Err(Unreadable::Ambiguous("length"));
         }
     }
-    let codings: Vec<_> = request.headers.get_all(header::TRANSFER_ENCODING).iter().collect();
-    if codings.is_empty() {
-        return Ok(());
-    }
-    let only_chunked = codings.len() == 1 && codings[0].as_bytes().eq_ignore_ascii_case(b"chunked");
-    if !only_chunked || !lengths.is_empty() || request.version != Version::HTTP_11 {
+    let mut codings = request.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    let only_chunked = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !only_chunked || length.is_some() || request.version != Version::HTTP_11 {
         return Err(Unreadable::Ambiguous("transfer coding"));
     }
     Ok(())
@@ -177,8 +176,12 @@ fn split_target(request: &RequestHeader, target: String) -> Result<(Option<Strin
 /// every request says once more, and then needs no second reading.
 fn single_host(request: &RequestHeader, authority: Option<&str>, sni: Option<&Host>) -> Result<Host, Unreadable> {
     let mut named: Option<(Host, Option<u16>)> = None;
-    let headers = request.headers.get_all(header::HOST).iter().map(|value| value.to_str().map_err(|_| ()));
-    for text in headers.chain(authority.map(Ok)) {
+    let fields = request.headers.get_all(header::HOST);
+    if fields.iter().nth(1).is_some() {
+        return Err(Unreadable::Ambiguous("two Host fields"));
+    }
+    let fields = fields.iter().map(|value| value.to_str().map_err(|_| ()));
+    for text in fields.chain(authority.map(Ok)) {
         let text = text.map_err(|()| Unreadable::Ambiguous("host"))?;
         let this = match sni {
             Some(sni) if sni.as_str() == text => (sni.clone(), None),
@@ -188,9 +191,6 @@ fn single_host(request: &RequestHeader, authority: Option<&str>, sni: Option<&Ho
             Some(other) if *other != this => return Err(Unreadable::Ambiguous("two hosts")),
             _ => named = Some(this),
         }
-    }
-    if request.headers.get_all(header::HOST).iter().count() > 1 {
-        return Err(Unreadable::Ambiguous("two Host fields"));
     }
     named.map(|(host, _)| host).ok_or(Unreadable::Ambiguous("no host"))
 }

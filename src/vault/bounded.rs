@@ -2,14 +2,34 @@
 //! `data_keys`, each shard behind its own lock.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+/// Takes the end of a key for its hash: the keys are keyed hashes already, or hashes of what only we draw, so nobody can
+/// choose many that fall together. The end, because shards and buckets are told apart by how a key begins.
+#[derive(Debug, Default)]
+struct End(u64);
+
+impl Hasher for End {
+    fn write(&mut self, bytes: &[u8]) {
+        match bytes.last_chunk() {
+            Some(end) => self.0 = u64::from_ne_bytes(*end),
+            None => bytes.iter().for_each(|&byte| self.0 = self.0 << 8 | u64::from(byte)),
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<End>>;
 
 /// Two generations: what is used moves to the young one; when that is full the old one is forgotten
 /// and the young one grows old. All room is taken at the start, so that nothing allocates later.
 #[derive(Debug)]
 pub(super) struct Bounded<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: Map<K, V>,
+    old: Map<K, V>,
     half: usize,
 }
 
@@ -17,7 +37,8 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
     /// Holds at most `most` values, and always the half of them that was used last.
     pub(super) fn new(most: usize) -> Self {
         let half = (most / 2).max(1);
-        Self { young: HashMap::with_capacity(half), old: HashMap::with_capacity(half), half }
+        let map = || Map::with_capacity_and_hasher(half, BuildHasherDefault::default());
+        Self { young: map(), old: map(), half }
     }
 
     pub(super) fn get(&mut self, key: &K) -> Option<&mut V> {
