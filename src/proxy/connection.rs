@@ -34,7 +34,7 @@ pub struct Connection {
     /// The certificate it was shown: other hosts on this connection must be covered by it (T28).
     pub certificate: Arc<Certificate>,
     pub is_h2: bool,
-    /// Requests whose head was accepted by `visit`.
+    /// Requests whose heads were read whole.
     requests: AtomicU64,
     /// The gate has taken over the request now on the wire: from here on answers are ours.
     head_accepted: AtomicBool,
@@ -91,7 +91,8 @@ impl Connection {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// The head on the wire was read whole; the engine may not answer by itself any more.
+    /// The head on the wire was read whole; the engine may not answer by itself any more. Over HTTP/2 it is only
+    /// counted: nobody watches heads there.
     pub fn accept_head(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if !self.is_h2 {

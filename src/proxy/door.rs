@@ -7,6 +7,8 @@ use crate::domain::SiteName;
 use crate::domain::UnixTime;
 use crate::policy::CanonicalPath;
 use crate::vault::HashedSessionKey;
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use futures_util::task::AtomicWaker;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
@@ -14,8 +16,7 @@ use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use slab::Slab;
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::future::{poll_fn, ready};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, Waker};
@@ -66,7 +67,8 @@ impl OpenRequest {
     async fn ended(&self) {
         let mut known: Option<Waker> = None;
         poll_fn(|cx| {
-            // First the waker, then the look: an end between the two wakes it.
+            // First the waker, then the look: an end between the two wakes it. Once is enough: only an end takes the
+            // waker out again, and then the look finds that.
             if !known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 self.waiting.register(cx.waker());
                 known = Some(cx.waker().clone());
@@ -173,24 +175,21 @@ impl Door {
     }
 }
 
-/// What an exchange comes to, as the engine's trait says it.
-type Exchange<'a, Outcome> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
-
-// Written out instead of by `async_trait`, which would carry the session through a future of its own: it goes at
-// once into the engine's, and what every wakening passes on its way there is a few words.
+#[async_trait]
 impl HttpServerApp for Door {
+    // Not an `async fn`: the session moves straight into the engine's future, and the future around that one, which is
+    // polled at every wake-up, stays small.
     fn process_new_http<'door, 'watch, 'exchange>(
         self: &'door Arc<Self>,
         session: ServerSession,
         shutdown: &'watch ShutdownWatch,
-    ) -> Exchange<'exchange, Option<ReusedHttpStream>>
+    ) -> BoxFuture<'exchange, Option<ReusedHttpStream>>
     where
         'door: 'exchange,
         'watch: 'exchange,
         Self: 'exchange,
     {
-        let Some(connection) = Connection::of_downstream(&session) else { return Box::pin(std::future::ready(None)) };
-        let earlier = connection.expect_head();
+        let Some(connection) = Connection::of_downstream(&session) else { return Box::pin(ready(None)) };
         let request = Arc::new(OpenRequest::default());
         let exchange = OPEN_REQUEST.scope(request.clone(), self.proxy.process_new_http(session, shutdown));
         if connection.is_h2 {
@@ -202,6 +201,7 @@ impl HttpServerApp for Door {
                 }
             });
         }
+        let earlier = connection.expect_head();
         Box::pin(async move {
             tokio::select! {
                 biased;
@@ -219,11 +219,7 @@ impl HttpServerApp for Door {
         Some(&self.options)
     }
 
-    fn http_cleanup<'door, 'end>(&'door self) -> Exchange<'end, ()>
-    where
-        'door: 'end,
-        Self: 'end,
-    {
-        self.proxy.http_cleanup()
+    async fn http_cleanup(&self) {
+        self.proxy.http_cleanup().await;
     }
 }

@@ -173,15 +173,11 @@ pub fn bind_cookies(
 /// Own cookies never reach an app (T21), and the others arrive in one field: browsers split it over
 /// HTTP/2, and apps that speak HTTP/1.1 take two fields for one list with commas (RFC 9113 §8.2.3).
 fn withhold_cookies(headers: &mut HeaderMap) {
-    let is_as_it_should_be = {
+    let is_fit = {
         let mut fields = visit::cookies(headers);
-        match (fields.next(), fields.next()) {
-            (None, _) => true,
-            (Some(only), None) => !cookie::mentions_own(only),
-            (Some(_), Some(_)) => false,
-        }
+        fields.next().is_none_or(|only| !cookie::mentions_own(only)) && fields.next().is_none()
     };
-    if is_as_it_should_be {
+    if is_fit {
         return;
     }
     let kept: Vec<HeaderValue> = visit::cookies(headers).filter_map(cookie::without_own_cookies).collect();

@@ -4,16 +4,16 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// Takes the end of a key for its hash: the keys are keyed hashes already, or hashes of what only we draw, so nobody can
-/// choose many that fall together. The end, because shards and buckets are told apart by how a key begins.
+/// Takes the last eight bytes of a key for its hash. The keys are hashes already, keyed ones or of what only we draw, so
+/// nobody can choose many that fall together; and shards are told apart by how a key begins.
 #[derive(Debug, Default)]
-struct End(u64);
+struct EndOfKey(u64);
 
-impl Hasher for End {
+impl Hasher for EndOfKey {
     fn write(&mut self, bytes: &[u8]) {
-        match bytes.last_chunk() {
-            Some(end) => self.0 = u64::from_ne_bytes(*end),
-            None => bytes.iter().for_each(|&byte| self.0 = self.0 << 8 | u64::from(byte)),
+        // Of an array, its length comes first.
+        if let Some(end) = bytes.last_chunk() {
+            self.0 = u64::from_ne_bytes(*end);
         }
     }
 
@@ -22,7 +22,7 @@ impl Hasher for End {
     }
 }
 
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<End>>;
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<EndOfKey>>;
 
 /// Two generations: what is used moves to the young one; when that is full the old one is forgotten
 /// and the young one grows old. All room is taken at the start, so that nothing allocates later.
@@ -71,18 +71,32 @@ impl<K: Eq + Hash + Copy, V> Bounded<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::HashedSessionKey;
+    use crate::vault::names::Locator;
+    use std::hash::BuildHasher;
 
     #[test]
     fn never_more_than_its_bound_and_the_last_used_stay() {
         let mut map = Bounded::new(100);
-        for key in 0..1000u32 {
-            map.insert(key, key);
+        let numbered = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for number in 0..1000 {
+            map.insert(numbered(number), number);
             assert!(map.len() <= 100);
-            assert_eq!(map.get(&0).copied(), Some(0), "used all the time, after {key}");
+            assert_eq!(map.get(&numbered(0)).copied(), Some(0), "used all the time, after {number}");
         }
-        assert_eq!(map.get(&999).copied(), Some(999));
-        assert_eq!(map.get(&500).copied(), None);
-        map.remove(&0);
-        assert_eq!(map.get(&0), None);
+        assert_eq!(map.get(&numbered(999)).copied(), Some(999));
+        assert_eq!(map.get(&numbered(500)).copied(), None);
+        map.remove(&numbered(0));
+        assert_eq!(map.get(&numbered(0)), None);
+    }
+
+    /// Were it anything else, the length perhaps, all keys would fall together, and no answer would tell.
+    #[test]
+    fn the_hash_of_a_key_is_its_end() {
+        let hasher = BuildHasherDefault::<EndOfKey>::default();
+        let key: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        assert_eq!(hasher.hash_one(HashedSessionKey(key)).to_ne_bytes(), key[24..]);
+        let locator: [u8; 16] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        assert_eq!(hasher.hash_one(Locator(locator)).to_ne_bytes(), locator[8..]);
     }
 }

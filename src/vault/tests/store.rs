@@ -7,7 +7,7 @@ use crate::vault::trees::{Address, Tree};
 use ring::hmac;
 use std::cell::Cell;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,28 +138,44 @@ async fn t70_a_store_that_cannot_be_opened_again_fails_closed_and_keeps_nobody_w
     store.close();
 }
 
+/// The files in which sled keeps rows, in a store's folder.
+fn files_of_rows(directory: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let holds_rows = |file: &PathBuf| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        name == "db" || name.starts_with("snap.")
+    };
+    files.filter(holds_rows).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t70_a_store_that_comes_back_without_what_it_held_fails_closed() {
-    let place = tempfile::tempdir().unwrap();
-    let store = open(place.path(), None);
-    let kept = Address::new(Tree::Connections, &[b"a"]);
-    store.put(kept.clone(), vec![1]).await.unwrap();
-    // Where these files were, the next to open finds nothing, and makes a new store.
-    for file in std::fs::read_dir(place.path().join("store")).unwrap().map(Result::unwrap) {
-        let name = file.file_name().into_string().unwrap();
-        if name == "db" || name.starts_with("snap.") {
-            std::fs::remove_file(file.path()).unwrap();
+    for comes_back in ["empty", "older"] {
+        let place = tempfile::tempdir().unwrap();
+        let (rows, kept) = (place.path().join("store"), place.path().join("kept"));
+        let store = open(place.path(), None);
+        let connection = Address::new(Tree::Connections, &[b"a"]);
+        store.put(connection.clone(), vec![1]).await.unwrap();
+        std::fs::create_dir(&kept).unwrap();
+        for file in files_of_rows(&rows) {
+            std::fs::copy(&file, kept.join(file.file_name().unwrap())).unwrap();
         }
+        store.put(connection.clone(), vec![2]).await.unwrap();
+        // Where they were, whoever opens next finds other ones, or none, and makes a new store.
+        files_of_rows(&rows).iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        for file in files_of_rows(&kept).iter().filter(|_| comes_back == "older") {
+            std::fs::copy(file, rows.join(file.file_name().unwrap())).unwrap();
+        }
+        let mut written = 0;
+        while store.put(numbered(1), vec![1]).await.is_ok() {
+            written += 1;
+            assert!(written < 1000, "{comes_back}: nobody noticed");
+        }
+        for fault in [store.get(&connection).await.unwrap_err(), store.put(connection, vec![]).await.unwrap_err()] {
+            assert!(fault.to_string().contains("has lost what it held"), "{comes_back}: {fault}");
+        }
+        store.close();
     }
-    let mut written = 0;
-    while store.put(numbered(1), vec![1]).await.is_ok() {
-        written += 1;
-        assert!(written < 1000, "nobody noticed");
-    }
-    for fault in [store.get(&kept).await.unwrap_err(), store.put(kept, vec![]).await.unwrap_err()] {
-        assert!(fault.to_string().contains("has lost what it held"), "{fault}");
-    }
-    store.close();
 }
 
 #[test]
