@@ -180,11 +180,9 @@ fn withhold_cookies(headers: &mut HeaderMap) {
     if is_fit {
         return;
     }
-    let kept: Vec<HeaderValue> = visit::cookies(headers).filter_map(cookie::without_own_cookies).collect();
-    let parts: Vec<&[u8]> = kept.iter().map(HeaderValue::as_bytes).collect();
-    match HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
-        Ok(value) if !kept.is_empty() => headers.insert(header::COOKIE, value),
-        _ => headers.remove(&header::COOKIE),
+    match cookie::without_own_cookies(visit::cookies(headers)) {
+        Some(value) => headers.insert(header::COOKIE, value),
+        None => headers.remove(&header::COOKIE),
     };
 }
 

@@ -4,6 +4,7 @@
 use crate::domain::Chance;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use http::HeaderValue;
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
@@ -115,21 +116,27 @@ pub fn mentions_own(value: &HeaderValue) -> bool {
     pieces(value.as_bytes()).any(is_own_pair)
 }
 
-/// The `Cookie` header value an app may see (T21): every other cookie, byte for byte; `None` when
-/// nothing is left.
-pub fn without_own_cookies(value: &HeaderValue) -> Option<HeaderValue> {
-    if !mentions_own(value) {
-        return (!value.is_empty()).then(|| value.clone());
+/// The one `Cookie` header value an app may see of these (T21): every other cookie, byte for byte; `None` when nothing
+/// is left.
+pub fn without_own_cookies<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Option<HeaderValue> {
+    let mut seen = Vec::new();
+    let keep = |seen: &mut Vec<u8>, part: &[u8]| {
+        if !seen.is_empty() {
+            seen.extend_from_slice(b"; ");
+        }
+        seen.extend_from_slice(part);
+    };
+    for value in values {
+        seen.reserve(value.len() + 2);
+        if mentions_own(value) {
+            let others = pieces(value.as_bytes()).map(<[u8]>::trim_ascii);
+            others.filter(|pair| !pair.is_empty() && !is_own_pair(pair)).for_each(|pair| keep(&mut seen, pair));
+        } else if !value.is_empty() {
+            keep(&mut seen, value.as_bytes());
+        }
     }
-    let kept: Vec<&[u8]> = pieces(value.as_bytes())
-        .map(<[u8]>::trim_ascii)
-        .filter(|pair| !pair.is_empty() && !is_own_pair(pair))
-        .collect();
-    if kept.is_empty() {
-        return None;
-    }
-    // Pieces of a header value make a header value.
-    HeaderValue::from_bytes(&kept.join(&b"; "[..])).ok()
+    // Pieces of header values make a header value. That they do is looked up byte by byte, so once for all.
+    (!seen.is_empty()).then(|| HeaderValue::from_maybe_shared(Bytes::from(seen)).ok()).flatten()
 }
 
 /// Whether an app's `Set-Cookie` value would set a cookie that comes back as one of ours (T20). A
@@ -272,8 +279,24 @@ mod tests {
             ("lychgate=1; x=__Host-Http-lychgate", Some("lychgate=1; x=__Host-Http-lychgate")),
             ("", None),
         ] {
-            let seen_by_app = without_own_cookies(&header(sent.as_bytes()));
+            let seen_by_app = without_own_cookies([&header(sent.as_bytes())].into_iter());
             assert_eq!(seen_by_app.as_ref().map(|v| v.to_str().unwrap()), seen, "{sent}");
+        }
+    }
+
+    #[test]
+    fn t21_of_several_fields_apps_see_one() {
+        for (sent, seen) in [
+            (&[][..], None),
+            (&["a=1", "b=2"], Some("a=1; b=2")),
+            (&["a=1;b=2", "c=3"], Some("a=1;b=2; c=3")),
+            (&["__Host-Http-lychgate=x", "b=2"], Some("b=2")),
+            (&["a=1", "__Host-Http-lychgate=x;c=3", "", "d=4"], Some("a=1; c=3; d=4")),
+            (&["__Host-Http-lychgate=x", "", "__Host-Http-lychgate-lang=de"], None),
+        ] {
+            let values: Vec<_> = sent.iter().map(|line| header(line.as_bytes())).collect();
+            let seen_by_app = without_own_cookies(values.iter());
+            assert_eq!(seen_by_app.as_ref().map(|value| value.to_str().unwrap()), seen, "{sent:?}");
         }
     }
 
@@ -300,7 +323,7 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let _ = only(SESSION, std::iter::once(&value));
                 let _ = sets_own(&value);
-                if let Some(seen) = without_own_cookies(&value) {
+                if let Some(seen) = without_own_cookies([&value].into_iter()) {
                     prop_assert!(!mentions_own(&seen));
                 }
             }
@@ -309,7 +332,7 @@ mod tests {
         #[test]
         fn t21_whatever_surrounds_it_our_cookie_is_taken_out(before in "[ -:<-~]{0,20}", after in "[ -~]{0,20}") {
             let value = header(format!("{before}; {SESSION}-x=secret;{after}").as_bytes());
-            let seen = without_own_cookies(&value);
+            let seen = without_own_cookies([&value].into_iter());
             prop_assert!(seen.is_none_or(|seen| !seen.to_str().unwrap().contains("-x=secret") || after.contains("secret")));
         }
     }
