@@ -205,7 +205,13 @@ fn kill_again_and_again(kills: usize) {
     let log = place.path().join("log");
     let length = || fs::metadata(&log).map_or(0, |found| found.len());
     let mut rebuilt = 0;
-    for round in 0..kills {
+    // On a machine that is busy otherwise a life may be too short for anything to be acknowledged.
+    let is_enough = |promised: &Promised| promised.ended.len() > kills && promised.spent.len() > kills;
+    let mut promised = Promised::default();
+    for round in 0..4 * kills {
+        if round >= kills && is_enough(&promised) {
+            break;
+        }
         let before = length();
         let mut child = start(place.path());
         let patience = Instant::now();
@@ -218,7 +224,7 @@ fn kill_again_and_again(kills: usize) {
         std::thread::sleep(Duration::from_micros(u64::from(u16::from_be_bytes(chance.bytes())) * 4));
         child.kill().unwrap();
         child.wait().unwrap();
-        let promised = Promised::read(&fs::read_to_string(&log).unwrap());
+        promised = Promised::read(&fs::read_to_string(&log).unwrap());
         let vault = open(place.path());
         runtime.block_on(verify(&vault, &promised, round));
         vault.close();
@@ -226,6 +232,5 @@ fn kill_again_and_again(kills: usize) {
         rebuilt += entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("store.lost-")).count();
     }
     assert_eq!(rebuilt, 0, "a kill alone never costs the store");
-    let promised = Promised::read(&fs::read_to_string(&log).unwrap());
-    assert!(promised.ended.len() > kills && promised.spent.len() > kills, "enough was acknowledged to mean something");
+    assert!(is_enough(&promised), "enough was acknowledged to mean something");
 }
