@@ -21,7 +21,7 @@ const GROUP: usize = 256;
 
 /// Rows between two snapshots: a start reads back the changes of that many at most (docs/PERFORMANCE.md, "A start with
 /// 1,000,000 sessions"). Unit tests take one every few rows, so that all of them live through it.
-pub(super) const SNAPSHOT_EVERY: usize = if cfg!(test) { 128 } else { 1_000_000 };
+pub(super) const SNAPSHOT_EVERY: usize = if cfg!(test) { 64 } else { 1_000_000 };
 /// How long a snapshot waits for those who are reading, a few milliseconds each.
 const PATIENCE: Duration = Duration::from_secs(2);
 
