@@ -3,6 +3,7 @@
 
 use super::temp;
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -93,10 +94,8 @@ impl Chromium {
 
     /// What a reader sees.
     pub async fn text(&self) -> String {
-        // While one page gives way to the next there is none.
-        let body = self.client.wait().at_most(PATIENCE).for_element(Locator::Css("body")).await;
-        let body = body.expect("every page has a body");
-        body.text().await.expect("the browser answers")
+        let read = async || self.client.find(Locator::Css("body")).await?.text().await;
+        settled(read, |_| true).await.unwrap_or_else(|error| panic!("the page cannot be read: {error}"))
     }
 
     /// Clicks the link, or presses the button, that reads `text`.
@@ -105,24 +104,21 @@ impl Chromium {
         let path = format!(
             "(//a | //button)[contains(normalize-space(.), {quoted})] | //input[@type='submit' and @value={quoted}]"
         );
-        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&path)).await;
-        let element = match found {
-            Ok(element) => element,
-            Err(error) => {
-                panic!("nothing to click reads {text:?}: {error}\n{}\n{}", self.url().await, self.text().await)
-            }
-        };
-        element.click().await.unwrap_or_else(|error| panic!("{text:?} cannot be clicked: {error}"));
-        self
+        let click = async || self.client.find(Locator::XPath(&path)).await?.click().await;
+        // What is covered, or cannot be clicked, is a fault of the page: only what is not there (yet) is waited for.
+        let Err(error) = settled(click, is_of_another_page).await else { return self };
+        panic!("{text:?} cannot be clicked: {error}\n{}\n{}", self.url().await, self.text().await)
     }
 
     /// Types `value` into the field `name`.
     pub async fn fill(&self, name: &str, value: &str) -> &Self {
         let css = format!("[name='{name}']");
-        let field = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(&css)).await;
-        let field = field.unwrap_or_else(|error| panic!("no field {name:?}: {error}"));
-        field.clear().await.expect("a text field can be cleared");
-        field.send_keys(value).await.expect("a text field takes keys");
+        let fill = async || {
+            let field = self.client.find(Locator::Css(&css)).await?;
+            field.clear().await?;
+            field.send_keys(value).await
+        };
+        settled(fill, is_of_another_page).await.unwrap_or_else(|error| panic!("{name:?} cannot be filled: {error}"));
         self
     }
 
@@ -166,9 +162,11 @@ impl Chromium {
 
     /// Text and tag of the element that has the focus.
     pub async fn focused(&self) -> (String, String) {
-        let element = self.client.active_element().await.expect("something always has the focus");
-        let tag = element.tag_name().await.expect("the browser answers");
-        (tag, element.text().await.expect("the browser answers"))
+        let ask = async || {
+            let element = self.client.active_element().await?;
+            Ok((element.tag_name().await?, element.text().await?))
+        };
+        settled(ask, |_| true).await.unwrap_or_else(|error| panic!("nothing has the focus: {error}"))
     }
 
     /// Runs a script on the page and returns what it returns.
@@ -261,6 +259,27 @@ impl Drop for Chromium {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// Does `step` again while it fails with an error that `passes`, for at most [`PATIENCE`]: while one page gives way
+/// to the next there is no element, or one that was found a moment ago belongs to the page that is gone.
+async fn settled<T>(step: impl AsyncFn() -> Result<T, CmdError>, passes: fn(&CmdError) -> bool) -> Result<T, CmdError> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match step().await {
+            Err(error) if passes(&error) && Instant::now() < end => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether an element is not there yet, or was one of the page before: chromedriver has three ways of saying so.
+fn is_of_another_page(error: &CmdError) -> bool {
+    error.is_no_such_element()
+        || error.is_stale_element_reference()
+        || error.to_string().contains("does not belong to the document")
 }
 
 /// One thing assistive technology tells.
