@@ -7,6 +7,7 @@ mod fault;
 mod pages;
 mod providers;
 mod reload;
+mod rotation;
 mod sight;
 mod signing;
 
@@ -115,6 +116,7 @@ impl Gate {
             settings,
             examined.certificates.clone(),
             shared.policies.clone(),
+            rotation::Rotation::new(settings, vault.clone(), providers.clone(), background.handle().clone()),
             shared.metrics.clone(),
         ));
         let Sockets { gate, rest: sockets } = sockets;
@@ -130,7 +132,8 @@ impl Gate {
         &self.addresses
     }
 
-    /// Reads certificates and policies again from disk; a broken set keeps the old one and is reported in the log.
+    /// Reads again from disk what may change while the gate runs; what is broken keeps the old one and is reported in the
+    /// log.
     pub fn reload(&self) {
         self.reloader.everything();
     }
@@ -371,12 +374,14 @@ impl Gate {
     fn status(&self, settings: &Settings) -> admin::Status {
         let (policies, public_port) = (self.shared.policies.clone(), self.addresses.public_port);
         let (sign_in, simulated) = (self.addresses.sign_in.clone(), settings.simulated());
+        let vault = self.vault.clone();
         Arc::new(move || {
             serde_json::json!({
                 "pid": std::process::id(),
                 "sites": fronts(&policies.load(), public_port),
                 "sign_in": sign_in,
                 "simulated": simulated,
+                "sealing_key": rotation::told(&vault),
             })
         })
     }

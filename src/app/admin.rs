@@ -9,6 +9,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -19,7 +20,7 @@ use tokio::sync::{Semaphore, watch};
 
 const MOST: usize = 16;
 
-/// Says what runs at the moment it is asked.
+/// Says what runs at the moment it is asked. May block.
 pub(super) type Status = Arc<dyn Fn() -> Value + Send + Sync>;
 
 /// A bound socket; its file goes with it.
@@ -94,7 +95,10 @@ impl AdminSocket {
 
 async fn answer(request: Request<Incoming>, status: Status, reloader: Arc<Reloader>) -> Response<Full<Bytes>> {
     let (code, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/status") => (StatusCode::OK, status()),
+        (&Method::GET, "/status") => match tokio::task::spawn_blocking(move || status()).await {
+            Ok(told) => (StatusCode::OK, told),
+            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "it ended in a panic; see the log" })),
+        },
         (&Method::POST, "/reload") => match reloader.aside().await {
             Some(outcome) => reloaded(&outcome),
             None => (StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "reading ended in a panic; see the log" })),
@@ -109,8 +113,8 @@ async fn answer(request: Request<Incoming>, status: Status, reloader: Arc<Reload
 
 fn reloaded(outcome: &Outcome) -> (StatusCode, Value) {
     let told = |problems: &[Problem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let refused = outcome.certificates.len() + outcome.policies.len() > 0;
+    let refused = outcome.values().any(|problems| !problems.is_empty());
     let code = if refused { StatusCode::CONFLICT } else { StatusCode::OK };
-    let complaints = json!({ "certificates": told(&outcome.certificates), "policies": told(&outcome.policies) });
+    let complaints: BTreeMap<_, _> = outcome.iter().map(|(kind, problems)| (*kind, told(problems))).collect();
     (code, json!({ "reloaded": !refused, "refused": complaints }))
 }

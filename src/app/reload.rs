@@ -1,7 +1,9 @@
-//! Certificates and policies replaced on disk are picked up while the gate runs: by watching their folders, by looking
-//! every now and then, and on request. A broken set keeps the old one and says so once; nothing is ever half in force (J9, T74).
+//! Certificates, policies, sealing keys and client secrets replaced on disk are picked up while the gate runs: by watching
+//! their folders, by looking every now and then, and on request. What is broken keeps the old one and says so once;
+//! nothing is ever half in force (J9, J10, T74).
 
 use super::examine::{self, certificate_files};
+use super::rotation::Rotation;
 use super::sight::Sight;
 use crate::config::Settings;
 use crate::domain::Problem;
@@ -10,7 +12,7 @@ use crate::policy::PolicySet;
 use crate::tls::{CertificateFiles, CertificateStore};
 use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,19 +29,17 @@ pub(super) struct Reloader {
     files: Vec<CertificateFiles>,
     store: Arc<CertificateStore>,
     policies: Arc<ArcSwap<PolicySet>>,
+    rotation: Rotation,
     metrics: Arc<Metrics>,
     /// One at a time: of two at once, the one that read first could be the one to stay.
     alone: Mutex<()>,
 }
 
-/// What came of a reading.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    /// Why certificates stay as they were; empty if they do not.
-    pub certificates: Vec<Problem>,
-    /// Why policies stay as they were; empty if they do not.
-    pub policies: Vec<Problem>,
-}
+/// Why something stays as it was; empty if it does not.
+pub(super) type Refused = Vec<Problem>;
+
+/// What came of a reading, by the kind of what was read.
+pub(super) type Outcome = BTreeMap<&'static str, Refused>;
 
 impl Reloader {
     /// `policies` is the cell every request looks into.
@@ -47,19 +47,39 @@ impl Reloader {
         settings: &Settings,
         store: Arc<CertificateStore>,
         policies: Arc<ArcSwap<PolicySet>>,
+        rotation: Rotation,
         metrics: Arc<Metrics>,
     ) -> Self {
         let (files, settings) = (certificate_files(settings), settings.clone());
-        let reloader = Self { settings, files, store, policies, metrics, alone: Mutex::default() };
+        let reloader = Self { settings, files, store, policies, rotation, metrics, alone: Mutex::default() };
         reloader.publish_expiry();
         reloader
     }
 
-    /// Reads certificates and policies again. Blocks.
+    /// Reads everything again that can be. Blocks.
     pub(super) fn everything(&self) -> Outcome {
         let _alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        // Certificates first: a new site may stand on a new name.
-        Outcome { certificates: self.certificates(), policies: self.policies() }
+        // Certificates before policies: a new site may stand on a new name.
+        let read = [
+            ("certificates", self.certificates()),
+            ("policies", self.policies()),
+            ("sealing-keys", self.rotation.sealing_keys()),
+            ("client-secrets", self.rotation.client_secrets()),
+        ];
+        for (kind, refused) in &read {
+            self.report(kind, refused);
+        }
+        read.into()
+    }
+
+    fn report(&self, kind: &str, refused: &Refused) {
+        if !refused.is_empty() {
+            self.metrics.reload_failures.with_label_values(&[kind]).inc();
+        }
+        let what = kind.replace('-', " ");
+        for problem in refused {
+            tracing::error!(%problem, "{what} changed on disk but cannot be used; the old ones stay");
+        }
     }
 
     /// The same on a thread of its own, for reading files and checking keys blocks. `None` if it ended in a panic.
@@ -67,39 +87,26 @@ impl Reloader {
         let reloader = self.clone();
         let outcome = tokio::task::spawn_blocking(move || reloader.everything()).await.ok();
         if outcome.is_none() {
-            tracing::error!("reading certificates and policies again ended in a panic; the old ones stay");
+            tracing::error!("reading files again ended in a panic; what was in use stays");
         }
         outcome
     }
 
-    fn certificates(&self) -> Vec<Problem> {
-        match self.store.reload(&self.files) {
-            Ok(()) => {
-                self.publish_expiry();
-                tracing::info!("certificates were read again; new connections get the new ones");
-                Vec::new()
-            }
-            Err(problems) => {
-                self.metrics.reload_failures.with_label_values(&["certificates"]).inc();
-                for problem in &problems {
-                    tracing::error!(%problem, "certificates changed on disk but cannot be used; the old ones stay");
-                }
-                problems
-            }
+    fn certificates(&self) -> Refused {
+        let refused = self.store.reload(&self.files).err().unwrap_or_default();
+        if refused.is_empty() {
+            self.publish_expiry();
+            tracing::info!("certificates were read again; new connections get the new ones");
         }
+        refused
     }
 
     /// All or nothing: requests under way end under the set they began with, every later one is decided by the new
     /// one, and what is open is asked again within seconds (invariant 10).
-    fn policies(&self) -> Vec<Problem> {
+    fn policies(&self) -> Refused {
         let (set, mut problems) = examine::policies(&self.settings, Some(&self.store));
         let Some(set) = set.filter(|set| !self.would_end_everything(set, &mut problems)) else {
-            self.metrics.reload_failures.with_label_values(&["policies"]).inc();
-            let errors: Vec<Problem> = problems.into_iter().filter(Problem::is_error).collect();
-            for problem in &errors {
-                tracing::error!(%problem, "policies changed on disk but cannot be used; the old ones stay");
-            }
-            return errors;
+            return problems.into_iter().filter(Problem::is_error).collect();
         };
         if set.generation() != self.policies.load().generation() {
             for problem in &problems {
@@ -137,11 +144,16 @@ impl Reloader {
         }
     }
 
-    /// Where what is in force came from. Lists of iDs may lie elsewhere than the policies that name them.
-    fn folders(&self) -> BTreeSet<PathBuf> {
+    /// What is in force came from these. Lists of iDs may lie elsewhere than the policies that name them.
+    fn files(&self) -> Vec<PathBuf> {
         let policies = self.policies.load();
         let pairs = self.files.iter().flat_map(|pair| [&pair.cert, &pair.key]);
-        let parents = pairs.chain(policies.files()).filter_map(|file| file.parent());
+        pairs.chain(policies.files()).chain(self.rotation.files()).cloned().collect()
+    }
+
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        let files = self.files();
+        let parents = files.iter().filter_map(|file| file.parent());
         let named = |folder: &Path| match folder.as_os_str().is_empty() {
             true => PathBuf::from("."),
             false => folder.to_owned(),
@@ -151,12 +163,7 @@ impl Reloader {
 
     async fn look(self: &Arc<Self>) -> Option<Sight> {
         let reloader = self.clone();
-        let look = move || {
-            let pairs = reloader.files.iter().flat_map(|pair| [&pair.cert, &pair.key]);
-            let policies = reloader.policies.load();
-            let files: Vec<PathBuf> = pairs.chain(policies.files()).cloned().collect();
-            Sight::of(files, &reloader.settings.policies.directory)
-        };
+        let look = move || Sight::of(reloader.files(), &reloader.settings.policies.directory);
         tokio::task::spawn_blocking(look).await.ok()
     }
 
@@ -210,7 +217,7 @@ impl Watches {
             }
         });
         if let Err(fault) = &watcher {
-            tracing::warn!(%fault, "certificates and policies cannot be watched; changes are noticed later, or at SIGHUP");
+            tracing::warn!(%fault, "files cannot be watched; changes are noticed later, or at SIGHUP");
         }
         Self { watcher: watcher.ok(), folders: BTreeSet::new() }
     }
@@ -246,6 +253,7 @@ async fn rest(changes: &mut mpsc::Receiver<()>) {
 mod tests {
     use super::*;
     use crate::config;
+    use crate::domain::{Chance, Clock, SystemChance, SystemClock};
     use std::fs;
 
     const CONFIGURATION: &str = "gate.sign_in_host = \"gate.campus.example\"
@@ -285,6 +293,15 @@ secret_file = \"orcid.secret\"
         (home, settings.unwrap_or_else(|| panic!("{problems:#?}")))
     }
 
+    fn rotation(settings: &Settings) -> Rotation {
+        crate::tls::install_provider();
+        let (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>) =
+            (Arc::new(SystemClock), Arc::new(SystemChance::default()));
+        let vault = crate::app::open_vault(settings, &clock, &chance).unwrap();
+        let providers = crate::app::providers::build(settings, 443, &clock).unwrap();
+        Rotation::new(settings, vault, Arc::new(providers), tokio::runtime::Handle::current())
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn t74_a_link_to_policies_that_leads_elsewhere_is_noticed_by_looking() {
         let (home, settings) = two_releases();
@@ -292,7 +309,8 @@ secret_file = \"orcid.secret\"
         let (set, problems) = examine::policies(&settings, Some(&store));
         let policies = Arc::new(ArcSwap::from_pointee(set.unwrap_or_else(|| panic!("{problems:#?}"))));
         let metrics = Arc::new(Metrics::new().unwrap());
-        let reloader = Arc::new(Reloader::new(&settings, store, policies.clone(), metrics));
+        let rotation = tokio::task::block_in_place(|| rotation(&settings));
+        let reloader = Arc::new(Reloader::new(&settings, store, policies.clone(), rotation, metrics));
         let (stop, stopped) = watch::channel(false);
         let watching = tokio::spawn(reloader.watch(Duration::from_millis(50), stopped));
         // The first could be what is read at the start; after it only looking tells.

@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 enum Verb {
     /// Make a key file with one key; refuses to touch an existing file
     Generate { file: PathBuf },
-    /// Add a new key that seals from now on; the old ones still open
+    /// Add a new key that seals from now on, in a running gate too; the old ones still open
     Rotate { file: PathBuf },
     /// Show ids and ages, never the keys
     List {
@@ -41,7 +41,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         }
         Verb::Rotate { file } => {
             let key = crate::vault::rotate_key_file(file, &SystemClock, &chance)?;
-            report::line(format_args!("{}: key {} seals from the next start on", file.display(), key));
+            report::line(format_args!("{}: key {key} was added, to seal from now on", file.display()));
+            report::aside(
+                "A running gate takes it into use by itself; its log and the admin socket's /status say so. \
+                 Keep a copy of the file apart from the backups of the vault.",
+            );
         }
         Verb::List { file, json } => {
             let keys = crate::vault::list_keys(file)?;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  lychgate serve --config config/lychgate.toml\n\nSIGHUP reads certificates again; SIGTERM and Ctrl-C drain and stop."
+    after_help = "Example:\n  lychgate serve --config config/lychgate.toml\n\nSIGHUP reads certificates, policies, sealing keys and client secrets again; SIGTERM and Ctrl-C drain and stop."
 )]
 pub(super) struct Arguments {
     /// The configuration file

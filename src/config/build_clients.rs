@@ -5,7 +5,7 @@ use super::settings::{ClientAuthentication, ClientSettings, SigningAlgorithm};
 use super::take::Take;
 use crate::domain::{ClientName, ClientSecret, Environment, Membership, Problem, Scope, ScopeSet};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const ENVIRONMENTS: &[(&str, Environment)] = &[
@@ -87,7 +87,7 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
     take.required(&at("environment"), "environment = \"production\", \"sandbox\", \"simulator\" or \"other\"");
     let environment = take.choice_quietly(&at("environment"), ENVIRONMENTS);
     let id = take.required(&at("id"), "id = \"APP-…\"");
-    let secret = secret(take, name, credentials);
+    let (secret, secret_file) = secret(take, name, credentials);
     let membership = take.choice(&at("membership"), &[("public", Membership::Public), ("member", Membership::Member)]);
     let issuer = issuer(take, &at("issuer"), environment);
     let base_scope = base_scope(take, &at("base_scope"), environment);
@@ -118,6 +118,7 @@ fn client(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
         membership: membership?,
         id: id?,
         secret: secret?,
+        secret_file,
         issuer: issuer?,
         base_scope: base_scope?,
         authentication: authentication?,
@@ -193,8 +194,9 @@ fn extra_scopes(take: &Take<'_>, key: &str) -> Option<ScopeSet> {
     Some(scopes)
 }
 
-/// From `secret`, `secret_file` or `credential`; the environment wins over the file.
-fn secret(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Option<ClientSecret> {
+/// From `secret`, `secret_file` or `credential`; the environment wins over the file. With the `secret_file`, if it was
+/// that.
+fn secret(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> (Option<ClientSecret>, Option<PathBuf>) {
     let at = |key: &str| format!("clients.{name}.{key}");
     let all = [at("secret"), at("secret_file"), at("credential")];
     let set: Vec<&String> = all.iter().filter(|key| take.is_set(key)).collect();
@@ -207,28 +209,32 @@ fn secret(take: &Take<'_>, name: &ClientName, credentials: Option<&Path>) -> Opt
             let problem = Problem::error("the client's secret is missing")
                 .expected("secret_file = \"orcid.secret\", credential = \"orcid\" or the variable below");
             take.complain(&at("secret"), problem.remedy(format!("set one of them, such as {variable}")));
-            None
+            (None, None)
         }
-        [key] if key.ends_with(".secret") => take.text(key).map(ClientSecret::new),
+        [key] if key.ends_with(".secret") => (take.text(key).map(ClientSecret::new), None),
         [key] if key.ends_with(".secret_file") => {
-            let path = take.path(key)?;
-            match secrets::read(&path) {
-                Ok(secret) => {
-                    if let Some(problem) = secrets::too_open(&path) {
-                        take.complain(key, problem);
-                    }
-                    Some(secret)
-                }
-                Err(problem) => {
-                    take.complain(key, *problem);
-                    None
-                }
-            }
+            let path = take.path(key);
+            (path.as_deref().and_then(|path| secret_in_file(take, key, path)), path)
         }
-        [key] => credential(take, key, credentials),
+        [key] => (credential(take, key, credentials), None),
         [_, second, ..] => {
             let problem = Problem::error("the client has more than one secret");
             take.complain(second, problem.expected("one of `secret`, `secret_file` and `credential`"));
+            (None, None)
+        }
+    }
+}
+
+fn secret_in_file(take: &Take<'_>, key: &str, path: &Path) -> Option<ClientSecret> {
+    match secrets::read(path) {
+        Ok(secret) => {
+            if let Some(problem) = secrets::too_open(path) {
+                take.complain(key, problem);
+            }
+            Some(secret)
+        }
+        Err(problem) => {
+            take.complain(key, *problem);
             None
         }
     }

@@ -1,7 +1,8 @@
 //! [`Settings`]: the configuration as needed, parsed and checked. `app` hands each floor its own part;
 //! nothing below takes the whole.
 
-use crate::domain::{ClientName, ClientSecret, Environment, Host, Membership, Scope, ScopeSet};
+use super::secrets;
+use crate::domain::{ClientName, ClientSecret, Environment, Host, Membership, Problem, Scope, ScopeSet};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -217,6 +218,8 @@ pub struct ClientSettings {
     pub membership: Membership,
     pub id: String,
     pub secret: ClientSecret,
+    /// The file it was read from, if it was `secret_file`; see [`ClientSettings::read_secret_again`].
+    pub secret_file: Option<PathBuf>,
     /// Fixed for ORCID's own environments.
     pub issuer: String,
     pub base_scope: Scope,
@@ -241,6 +244,17 @@ pub struct ClientSettings {
     pub connect_timeout: Duration,
     /// For one whole exchange with it.
     pub timeout: Duration,
+}
+
+impl ClientSettings {
+    /// The secret as its file holds it now; `None` where it came from no `secret_file`. Refuses what a start would
+    /// refuse: a file that others can read, or that does not hold one secret in one line (T90).
+    pub fn read_secret_again(&self) -> Result<Option<ClientSecret>, Problem> {
+        let Some(path) = &self.secret_file else { return Ok(None) };
+        let read = secrets::read(path).map_err(|problem| *problem);
+        let guarded = read.and_then(|secret| secrets::too_open(path).map_or(Ok(Some(secret)), Err));
+        guarded.map_err(|problem| problem.file(path).key(format!("clients.{}.secret_file", self.name)))
+    }
 }
 
 /// How the client proves itself at the token endpoint.

@@ -1,11 +1,11 @@
 //! The `openidconnect` client in our colours: what a token response may hold, how requests leave, and
 //! how its errors become ours. Used by `authorize`, `exchange`, `refresh` and `revoke`.
 
-use super::OrcidTrouble;
 use super::endpoints::Endpoints;
 use super::http_client::{Answer, HttpClient};
 use super::settings::ProviderSettings;
 use super::trouble::{Defect, Endpoint};
+use super::{OrcidTrouble, Provider};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use openidconnect::core::{
@@ -129,17 +129,25 @@ pub(super) type OidcClient = Client<
     EndpointNotSet,
 >;
 
-/// The library's client for these settings and endpoints. Its key set stays empty: verifying is ours.
+/// The library's client for these settings and endpoints, without a secret: all it takes to send a browser away. Its key
+/// set stays empty: verifying is ours.
 pub(super) fn oidc_client(settings: &ProviderSettings, endpoints: &Endpoints) -> Result<OidcClient, OrcidTrouble> {
     let setup = |what: &str| OrcidTrouble::Setup(format!("client `{}`: {what} is not an address", settings.name));
     let issuer = IssuerUrl::new(settings.issuer.clone()).map_err(|_| setup("the issuer"))?;
     let redirect = RedirectUrl::new(settings.redirect_uri.clone()).map_err(|_| setup("the redirect URI"))?;
     Ok(Client::new(ClientId::new(settings.client_id.clone()), issuer, JsonWebKeySet::default())
-        .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
         .set_auth_type(endpoints.authentication.clone())
         .set_redirect_uri(redirect)
         .set_auth_uri(endpoints.authorization.clone())
         .set_token_uri(endpoints.token.clone()))
+}
+
+impl Provider {
+    /// The same with the secret of this moment, for what the provider is asked directly.
+    pub(super) fn oidc_client(&self, endpoints: &Endpoints) -> Result<OidcClient, OrcidTrouble> {
+        let secret = ClientSecret::new(self.secret.load().expose().to_owned());
+        Ok(oidc_client(&self.settings, endpoints)?.set_client_secret(secret))
+    }
 }
 
 /// One call of the library through our HTTP client; remembers the status, which the library forgets.

@@ -2,7 +2,7 @@
 //! Called once for each code by `signin`, through [`super::Provider::exchange`].
 
 use super::claims::{Watch, is_subject, person_name};
-use super::client::{Attempt, Courier, TokenResponse, oidc_client};
+use super::client::{Attempt, Courier, TokenResponse};
 use super::directory::{BroughtBy, Kept};
 use super::id_token::{self, Claims, Expected};
 use super::jwks::KeySet;
@@ -65,7 +65,7 @@ impl Provider {
             _ => {}
         }
         let sent = self.settings.scopes_to_send(proof.asked);
-        let client = oidc_client(&self.settings, endpoints)?;
+        let client = self.oidc_client(endpoints)?;
         let mut question = client.exchange_code(openidconnect::AuthorizationCode::new(code.expose().to_owned()));
         if endpoints.pkce {
             question = question.set_pkce_verifier(PkceCodeVerifier::new(proof.pkce_verifier.to_owned()));

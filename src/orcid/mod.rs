@@ -34,7 +34,10 @@ pub use refresh::RefreshedPair;
 pub use settings::{ClientAuthentication, ProviderSettings, SigningAlgorithm, Timeouts};
 pub use trouble::{BadMetadata, Blame, Check, Defect, Endpoint, OrcidTrouble};
 
-use crate::domain::{AccessToken, AuthorizationCode, Clock, Grant, OrcidId, RefreshToken, ScopeSet, Subject};
+use crate::domain::{
+    AccessToken, AuthorizationCode, ClientSecret, Clock, Grant, OrcidId, RefreshToken, ScopeSet, Subject,
+};
+use arc_swap::ArcSwap;
 use directory::Directory;
 use http_client::HttpClient;
 use std::fmt;
@@ -43,6 +46,7 @@ use std::sync::Arc;
 /// A client registration at work. Cheap to share; holds connections and what is known of the provider.
 pub struct Provider {
     settings: Arc<ProviderSettings>,
+    secret: ArcSwap<ClientSecret>,
     clock: Arc<dyn Clock>,
     http: Arc<HttpClient>,
     directory: Directory,
@@ -60,14 +64,25 @@ impl Provider {
     pub fn new(settings: ProviderSettings, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OrcidTrouble> {
         settings.check()?;
         let http = Arc::new(HttpClient::new(settings.timeouts, settings.ca_file.as_deref())?);
+        let secret = ArcSwap::from_pointee(settings.client_secret.clone());
         let settings = Arc::new(settings);
         let directory = Directory::new(settings.clone(), http.clone(), clock.clone());
-        Ok(Arc::new(Self { settings, clock, http, directory }))
+        Ok(Arc::new(Self { settings, secret, clock, http, directory }))
     }
 
     /// As given to [`Provider::new`].
     pub fn settings(&self) -> &ProviderSettings {
         &self.settings
+    }
+
+    /// Takes another client secret into use (J10); what is under way goes on with the one it began with. `false` if it is
+    /// the one in use.
+    pub fn replace_secret(&self, secret: ClientSecret) -> bool {
+        let changed = **self.secret.load() != secret;
+        if changed {
+            self.secret.store(Arc::new(secret));
+        }
+        changed
     }
 
     /// The address to send the browser to. Fetches the provider's endpoints if they are not known;

@@ -1,7 +1,7 @@
 //! Renewing a token pair (RFC 6749 §6, `orcid.md` §5.1). Called by `tokens`, through
 //! [`super::Provider::refresh`]; ORCID's twenty-year tokens need it for rotation only.
 
-use super::client::{Attempt, Courier, oidc_client};
+use super::client::{Attempt, Courier};
 use super::exchange::Tokens;
 use super::trouble::{Check, Endpoint};
 use super::{OrcidTrouble, Provider};
@@ -29,7 +29,7 @@ impl Provider {
         holder: &Subject,
     ) -> Result<RefreshedPair, OrcidTrouble> {
         let known = self.directory.endpoints().await?;
-        let client = oidc_client(&self.settings, &known.value)?;
+        let client = self.oidc_client(&known.value)?;
         let secret = openidconnect::RefreshToken::new(token.expose().to_owned());
         let mut question = client.exchange_refresh_token(&secret);
         for scope in scopes.into_iter().flat_map(ScopeSet::iter) {

@@ -1,7 +1,7 @@
 //! Taking a token back (RFC 7009, `orcid.md` §5.2). Called by `tokens`, through
 //! [`super::Provider::revoke`]; queueing and trying again are the caller's.
 
-use super::client::{Attempt, Courier, EitherToken, oidc_client};
+use super::client::{Attempt, Courier, EitherToken};
 use super::trouble::{Defect, Endpoint};
 use super::{OrcidTrouble, Provider};
 use http::Uri;
@@ -20,7 +20,7 @@ impl Provider {
         // admitted by `endpoints`, is shown to it as https and put right again on the way out.
         let mut shown = url;
         shown.set_scheme("https").map_err(|()| broken)?;
-        let client = oidc_client(&self.settings, &known.value)?.set_revocation_url(RevocationUrl::from_url(shown));
+        let client = self.oidc_client(&known.value)?.set_revocation_url(RevocationUrl::from_url(shown));
         let courier = Courier::new(&self.http, endpoint);
         client
             .revoke_token(EitherToken(token.to_owned()))

@@ -70,6 +70,12 @@ pub enum VaultFault {
     )]
     KeyDropped { what: String, id: String, path: PathBuf },
 
+    #[error(
+        "the key file {path} holds another key under the id {id} than the one in use; put that key's line back as it was, and give a new key an id of its own, as `lychgate keys rotate` does",
+        path = .path.display()
+    )]
+    KeyAltered { id: String, path: PathBuf },
+
     #[error("{path} is damaged: {what}. {remedy}", path = .path.display())]
     Damaged { path: PathBuf, what: String, remedy: &'static str },
 

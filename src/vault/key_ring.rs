@@ -176,7 +176,7 @@ pub fn generate_key_file(path: &Path, clock: &dyn Clock, chance: &dyn Chance) ->
     Ok(ring.active().id)
 }
 
-/// Adds a fresh key, which seals from the next start (or `Vault::reload_keys`) on. The old keys stay:
+/// Adds a fresh key, which seals once a running gate has read the file again, or from the next start on. The old keys stay:
 /// they still open what they sealed. Gives the new key's id.
 pub fn rotate_key_file(path: &Path, clock: &dyn Clock, chance: &dyn Chance) -> Result<KeyId, VaultFault> {
     let missing = || VaultFault::KeyFile { path: path.to_owned(), what: "nothing: there is no such file" };

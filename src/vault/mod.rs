@@ -23,6 +23,7 @@ mod outages;
 mod provider_sessions;
 mod rebuild;
 mod revocations;
+mod rotation;
 mod rounds;
 mod seal;
 mod session_record;
@@ -47,6 +48,7 @@ pub use lapsed::Lapsed;
 pub use left::AFTERLIFE;
 pub use provider_sessions::{ProviderSignOut, ProviderSignedOut};
 pub use revocations::{Revocation, RevocationId};
+pub use rotation::Sealing;
 pub use rounds::{Round, Stage};
 pub use seal::{Purpose, Sealer};
 pub use session_record::{HashedSessionKey, ListedSession, LiveSession, Session, SessionKind};
@@ -144,6 +146,8 @@ pub struct Vault {
     housekeeping: Housekeeping,
     settings: VaultSettings,
     store_id: [u8; 16],
+    /// Whether the last change of sealing keys went through to its end; held while one is under way.
+    settled: tokio::sync::Mutex<bool>,
     /// Owns the directory until it is dropped.
     lock: Mutex<Option<File>>,
 }
@@ -190,8 +194,8 @@ impl Vault {
             Core { clock, chance, keys, names, people, store, warm, stripes, given_back, outages, idle, absolute };
         let core = Arc::new(core);
         blocking::wait_for(core.reseal_rows())?;
-        let housekeeping = Housekeeping::start(core.clone())?;
-        Ok(Arc::new(Self { core, housekeeping, settings, store_id, lock: Mutex::new(Some(lock)) }))
+        let (housekeeping, settled) = (Housekeeping::start(core.clone())?, tokio::sync::Mutex::new(true));
+        Ok(Arc::new(Self { core, housekeeping, settings, store_id, settled, lock: Mutex::new(Some(lock)) }))
     }
 
     /// Seals and opens what travels in browsers, for one purpose.
@@ -208,29 +212,6 @@ impl Vault {
     /// Whether the vault still reads and writes. Asks, does not try: the store notices by itself.
     pub async fn healthy(&self) -> Result<(), VaultFault> {
         self.core.store.health()
-    }
-
-    /// Takes a rotated key file into use while everything runs: the new key seals from now on, and what
-    /// lies under older ones is sealed anew. A file that cannot be read, or lacks a key in use, changes
-    /// nothing. Gives the ring as it is now.
-    pub async fn reload_keys(&self) -> Result<Vec<KeySummary>, VaultFault> {
-        let missing = || VaultFault::KeyFileMissing {
-            path: self.settings.key_file.clone(),
-            directory: self.settings.directory.clone(),
-        };
-        let ring = KeyRing::load(&self.settings.key_file)?.ok_or_else(missing)?;
-        let core = &self.core;
-        let ids: Vec<KeyId> = ring.keys.iter().map(|key| key.id).collect();
-        let lacking = Some(core.keys.active()).filter(|id| !ids.contains(id));
-        if let Some(id) = lacking.or(core.people.lacking(&ids)?.map(|(_, id)| id)) {
-            let (what, path) = ("a part of the vault".to_owned(), self.settings.key_file.clone());
-            return Err(VaultFault::KeyDropped { what, id: id.to_string(), path });
-        }
-        core.keys.change(&ring);
-        core.names.save(&self.settings.directory, &core.keys, &self.store_id)?;
-        core.people.reseal().await?;
-        core.reseal_rows().await?;
-        Ok(core.keys.shown())
     }
 
     /// Finishes what was handed in, flushes, and gives the directory free: it can be opened again at

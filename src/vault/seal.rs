@@ -2,7 +2,7 @@
 //! and `signin` hold, to seal what travels in a browser. Records use `seal_record` and `open_record`.
 
 use super::cipher::{Cipher, subkey};
-use super::key_ring::{KeyId, KeyRing};
+use super::key_ring::{KeyId, KeyRing, RingKey};
 use super::trees::Address;
 use super::{KeySummary, VaultFault};
 use crate::domain::Chance;
@@ -62,6 +62,23 @@ struct Derived {
     macs: [hmac::Key; PURPOSES.len()],
 }
 
+impl Derived {
+    fn new(key: &RingKey) -> Self {
+        Self {
+            id: key.id,
+            records: Cipher::new(&*key.secret, "record"),
+            ciphers: PURPOSES.map(|(_, name)| Cipher::new(&*key.secret, &format!("seal {name}"))),
+            macs: PURPOSES.map(|(_, name)| subkey(&*key.secret, &format!("mac {name}"))),
+        }
+    }
+
+    /// Whether both come from the same key, which is kept nowhere.
+    fn is_like(&self, other: &Self) -> bool {
+        let mark = |derived: &Self| hmac::sign(&derived.macs[0], b"likeness");
+        self.id == other.id && mark(self).as_ref() == mark(other).as_ref()
+    }
+}
+
 /// The subkeys of a ring, the active key's first.
 struct Bunch {
     keys: Vec<Derived>,
@@ -73,16 +90,9 @@ struct Bunch {
 impl Bunch {
     fn new(ring: &KeyRing) -> Self {
         let active = ring.active().id;
-        let derive = |key: &super::key_ring::RingKey| Derived {
-            id: key.id,
-            records: Cipher::new(&*key.secret, "record"),
-            ciphers: PURPOSES.map(|(_, name)| Cipher::new(&*key.secret, &format!("seal {name}"))),
-            macs: PURPOSES.map(|(_, name)| subkey(&*key.secret, &format!("mac {name}"))),
-        };
-        let show =
-            |key: &super::key_ring::RingKey| KeySummary { id: key.id, created: key.created, active: key.id == active };
+        let show = |key: &RingKey| KeySummary { id: key.id, created: key.created, active: key.id == active };
         Self {
-            keys: ring.keys.iter().rev().map(derive).collect(),
+            keys: ring.keys.iter().rev().map(Derived::new).collect(),
             shown: ring.keys.iter().map(show).collect(),
             path: ring.path.clone(),
         }
@@ -116,6 +126,20 @@ impl Keys {
 
     pub(super) fn change(&self, ring: &KeyRing) {
         self.bunch.store(Arc::new(Bunch::new(ring)));
+    }
+
+    /// Whether `ring` holds the keys in use, in their order.
+    pub(super) fn is_made_of(&self, ring: &KeyRing) -> bool {
+        let (bunch, other) = (self.bunch.load(), Bunch::new(ring));
+        let alike = bunch.keys.iter().zip(&other.keys).all(|(key, other)| key.is_like(other));
+        bunch.keys.len() == other.keys.len() && alike
+    }
+
+    /// The first key of `ring`, if any, that has the id of one in use and is another one.
+    pub(super) fn altered_in(&self, ring: &KeyRing) -> Option<KeyId> {
+        let bunch = self.bunch.load();
+        let differs = |key: &Derived| bunch.find(key.id).is_some_and(|known| !known.is_like(key));
+        Bunch::new(ring).keys.iter().find(|key| differs(key)).map(|key| key.id)
     }
 
     pub(super) fn active(&self) -> KeyId {

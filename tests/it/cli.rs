@@ -408,7 +408,7 @@ fn keys_are_made_listed_and_rotated_and_never_shown_or_overwritten() {
     assert_eq!(fs::read_to_string(&keys).unwrap(), text, "the old key is still there");
 
     let rotated = run(folder.path(), ["keys", "rotate", "state/keys"]);
-    rotated.assert_code(0).assert_says(&["seals from the next start on"]);
+    rotated.assert_code(0).assert_says(&["was added, to seal from now on"]);
     assert_eq!(fs::metadata(&keys).unwrap().permissions().mode() & 0o7777, 0o600);
     let now = fs::read_to_string(&keys).unwrap();
     assert_eq!(secrets(&now).len(), 2);

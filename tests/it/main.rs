@@ -34,6 +34,7 @@ mod providers;
 mod reload;
 mod return_targets;
 mod revoked;
+mod rotation;
 mod scripts;
 mod sessions;
 mod sign_in_attacks;

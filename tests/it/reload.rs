@@ -3,6 +3,7 @@
 
 use crate::campus::browser::Browser;
 use crate::campus::legacy_app::{Behaviour, LegacyApp};
+use crate::campus::operator::ask_admin;
 use crate::campus::temp::Authority;
 use crate::campus::ws::{Next, WebSocket};
 use crate::campus::{Campus, LIBRARY, people, raw, temp};
@@ -48,13 +49,6 @@ fn replace(campus: &Campus, name: &str, text: &str) {
     std::fs::rename(new, campus.folder().join(name)).expect("files can be renamed");
 }
 
-async fn failures(campus: &Campus) -> f64 {
-    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let text = raw::exchange_plain(campus.gate().addresses().ops, request).await.text();
-    let found = text.lines().find_map(|line| line.strip_prefix(FAILURES)).unwrap_or("0");
-    found.trim().parse().expect("metrics are numbers")
-}
-
 /// Asks until the answer has this status, and no longer than a watched folder may take.
 async fn becomes(browser: &Browser, url: &str, status: u16) {
     let end = Instant::now() + SOON;
@@ -66,18 +60,6 @@ async fn becomes(browser: &Browser, url: &str, status: u16) {
         assert!(Instant::now() < end, "still not {status}\n{}", answer.story());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// Asks the admin socket, as `curl --unix-socket` does.
-async fn ask_admin(socket: &Path, start: &str) -> (u16, serde_json::Value) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::UnixStream::connect(socket).await.expect("the admin socket is there");
-    let request = format!("{start} HTTP/1.1\r\nHost: gate\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    tokio::time::timeout(SOON, stream.read_to_string(&mut text)).await.expect("it answers in time").unwrap();
-    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap())
 }
 
 fn files_beside(builder: crate::campus::Builder) -> crate::campus::Builder {
@@ -118,7 +100,7 @@ async fn t74_a_list_replaced_on_disk_is_noticed_without_being_asked() {
     becomes(&browser, FILES, 403).await;
     list(&campus, &[&people::ordinary()]);
     becomes(&browser, FILES, 200).await;
-    assert_eq!(failures(&campus).await, 0.0);
+    assert_eq!(campus.metric(FAILURES).await, 0.0);
     campus.close().await;
 }
 
@@ -143,7 +125,7 @@ async fn j9_a_new_site_is_picked_up_whole_and_a_broken_file_changes_nothing() {
     assert_eq!((status, &told["reloaded"]), (409, &false.into()), "{told}");
     let complaint = told["refused"]["policies"][0].as_str().unwrap();
     assert!(complaint.contains("news.toml:7") && complaint.contains("colour"), "{complaint}");
-    assert!(failures(&campus).await >= 1.0);
+    assert!(campus.metric(FAILURES).await >= 1.0);
     browser.get(news).send().await.assert_status(421);
     member.get(FILES).send().await.assert_status(200);
     // A failing case is as good as a broken line, a host that no certificate covers too.
@@ -215,7 +197,7 @@ async fn j9_an_empty_folder_does_not_replace_the_sites_in_force() {
     assert_eq!((status, &told["reloaded"]), (409, &false.into()), "{told}");
     let complaint = told["refused"]["policies"][0].as_str().unwrap();
     assert!(complaint.contains("no policy files") && complaint.contains("stop the gate"), "{complaint}");
-    assert!(failures(&campus).await >= 1.0);
+    assert!(campus.metric(FAILURES).await >= 1.0);
     browser.get(FILES).send().await.assert_status(200);
     browser.get(&format!("{LIBRARY}/")).send().await.assert_status(200);
     // A new visitor is asked to sign in as before.

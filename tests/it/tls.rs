@@ -141,13 +141,6 @@ async fn replace(campus: &Campus, names: &[&str], put: impl Fn(&Leaf)) {
     panic!("still {:?}\n{}", shown(campus).await, campus.watch.lines_with("certificates").join("\n"));
 }
 
-/// The value of a metric whose line begins so.
-async fn metric(campus: &Campus, line: &str) -> f64 {
-    let text = ops(campus, "GET /metrics").await.text();
-    let found = text.lines().find_map(|one| one.strip_prefix(line)).unwrap_or("0");
-    found.trim().parse().expect("metrics are numbers")
-}
-
 async fn ops(campus: &Campus, start: &str) -> raw::Said {
     let request = format!("{start} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     raw::exchange_plain(campus.gate().addresses().ops, request).await
@@ -176,20 +169,20 @@ async fn t91_a_certificate_replaced_on_disk_is_shown_while_requests_flow_and_a_b
     replace(&campus, &renewed, |leaf| drop(leaf.write(campus.folder(), "gate"))).await;
 
     // A certificate without its key, then no certificate at all: what was shown is still shown.
-    let before = metric(&campus, FAILURES).await;
+    let before = campus.metric(FAILURES).await;
     let stray = campus.authority.issue(&["stray.campus.example"]);
     for text in [stray.certificate.as_str(), "", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         temp::write(campus.folder(), "gate.pem", text);
         tokio::task::block_in_place(|| campus.gate().reload());
         assert_eq!(shown(&campus).await, renewed);
     }
-    assert!(metric(&campus, FAILURES).await >= before + 3.0);
+    assert!(campus.metric(FAILURES).await >= before + 3.0);
     assert!(
-        metric(
-            &campus,
-            "lychgate_certificate_expiry_seconds{names=\"*.campus.example,campus.example,renewed.campus.example\"}"
-        )
-        .await
+        campus
+            .metric(
+                "lychgate_certificate_expiry_seconds{names=\"*.campus.example,campus.example,renewed.campus.example\"}"
+            )
+            .await
             > 3e9
     );
 

@@ -13,6 +13,7 @@ pub mod installed;
 pub mod legacy_app;
 pub mod legacy_wire;
 pub mod logs;
+pub mod operator;
 pub mod people;
 pub mod raw;
 pub mod temp;
@@ -42,7 +43,7 @@ pub const PORTAL: &str = "https://portal.campus.example";
 pub const STAFF: &str = "staff";
 pub const STAFF_CLIENT: &str = "APP-STAFF00000000000";
 pub const STAFF_SECRET: &str = "0b1ec7ed-7e57-4000-8000-0000000057af";
-const CLIENT_SECRET: &str = "0b1ec7ed-7e57-4000-8000-00000000cafe";
+pub const CLIENT_SECRET: &str = "0b1ec7ed-7e57-4000-8000-00000000cafe";
 
 /// What most tests need: a library (public front page, members' loans), a repository (assertion, a
 /// member scope for deposits) and a portal.
