@@ -10,6 +10,7 @@ mod reload;
 mod rotation;
 mod sight;
 mod signing;
+mod watches;
 
 pub use examine::{Examined, examine, policy_context};
 pub use fault::StartFault;

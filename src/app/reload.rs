@@ -5,23 +5,18 @@
 use super::examine::{self, certificate_files};
 use super::rotation::Rotation;
 use super::sight::Sight;
+use super::watches::Watches;
 use crate::config::Settings;
 use crate::domain::Problem;
 use crate::metrics::Metrics;
 use crate::policy::PolicySet;
 use crate::tls::{CertificateFiles, CertificateStore};
 use arc_swap::ArcSwap;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-
-/// Editors and copy tools write a file in several steps; a set is read once they have come to rest.
-const REST: Duration = Duration::from_millis(300);
-/// A folder that never rests, because somebody logs into it, is read nevertheless.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+use tokio::sync::watch;
 
 /// What can be read again.
 pub(super) struct Reloader {
@@ -167,10 +162,15 @@ impl Reloader {
         tokio::task::spawn_blocking(look).await.ok()
     }
 
-    /// Waits until files lie otherwise than they were seen.
-    async fn differs(self: &Arc<Self>, seen: &Option<Sight>, every: Duration) {
+    /// Waits until files lie otherwise than they were seen, or a watch says that one of them changed.
+    async fn differs(self: &Arc<Self>, seen: &Option<Sight>, watches: &mut Watches, every: Duration) {
         loop {
-            tokio::time::sleep(every).await;
+            tokio::select! {
+                concerns = watches.change() => if concerns {
+                    return;
+                },
+                () = tokio::time::sleep(every) => {}
+            }
             if self.look().await != *seen {
                 return;
             }
@@ -179,13 +179,12 @@ impl Reloader {
 
     /// Watches until `stop` turns true, and looks as often as `every` says.
     pub(super) async fn watch(self: Arc<Self>, every: Duration, mut stop: watch::Receiver<bool>) {
-        let (changed, mut changes) = mpsc::channel::<()>(1);
-        let mut watches = Watches::new(changed);
+        let mut watches = Watches::new();
         loop {
-            rest(&mut changes).await;
+            watches.rest().await;
             // Watched and seen before it is read: what changes meanwhile is noticed afterwards.
             let folders = self.folders();
-            watches.renew(&folders);
+            watches.renew(&folders, &self.files());
             let seen = self.look().await;
             self.aside().await;
             if self.folders() != folders {
@@ -194,59 +193,10 @@ impl Reloader {
             }
             tokio::select! {
                 _ = stop.changed() => return,
-                Some(()) = changes.recv() => {}
-                () = self.differs(&seen, every) => {}
+                () = self.differs(&seen, &mut watches, every) => {}
             }
         }
     }
-}
-
-/// Watches on folders, not files: a rename over a file ends a watch on it.
-struct Watches {
-    /// `None` where the system gives none; looking must do.
-    watcher: Option<RecommendedWatcher>,
-    folders: BTreeSet<PathBuf>,
-}
-
-impl Watches {
-    fn new(changed: mpsc::Sender<()>) -> Self {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // A full channel already says what there is to say.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = changed.try_send(());
-            }
-        });
-        if let Err(fault) = &watcher {
-            tracing::warn!(%fault, "files cannot be watched; changes are noticed later, or at SIGHUP");
-        }
-        Self { watcher: watcher.ok(), folders: BTreeSet::new() }
-    }
-
-    /// Watches these folders and no others. Each anew, because a watch stays with the folder it was put on when another
-    /// takes its place under the same name, and then hears of nothing ever again (T74).
-    fn renew(&mut self, folders: &BTreeSet<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
-        for folder in std::mem::take(&mut self.folders) {
-            // Of a folder that is gone the watch has ended by itself.
-            let _ = watcher.unwatch(&folder);
-        }
-        for folder in folders {
-            match watcher.watch(folder, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.folders.insert(folder.clone())),
-                Err(fault) => {
-                    tracing::warn!(%fault, folder = %folder.display(), "this folder cannot be watched; changes are noticed later, or at SIGHUP");
-                }
-            }
-        }
-    }
-}
-
-/// Waits until nothing has changed for a while.
-async fn rest(changes: &mut mpsc::Receiver<()>) {
-    let still =
-        async { while tokio::time::timeout(REST, changes.recv()).await.is_ok_and(|change| change.is_some()) {} };
-    // Too restless to wait any longer: read as it is, a broken set changes nothing.
-    let _ = tokio::time::timeout(LONGEST_WAIT, still).await;
 }
 
 #[cfg(test)]

@@ -200,3 +200,25 @@ async fn j10_a_client_secret_replaced_on_disk_is_used_for_the_next_code_and_a_br
     reader.leave().await;
     campus.close().await;
 }
+
+/// A log in the folder of the key file would feed itself: every reading is a line in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j10_a_log_beside_the_key_file_does_not_have_everything_read_again_and_again() {
+    let campus = Campus::open().await;
+    // While the key file is broken every reading is counted.
+    let good = std::fs::read_to_string(campus.folder().join("keys")).expect("the key file");
+    temp::write(campus.folder(), "keys", "garbage\n");
+    until("the reading of a broken file", || async { campus.metric(KEYS_REFUSED).await > 0.0 }).await;
+    // Longer than the folder is given to come to rest, here and below.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let before = campus.metric(KEYS_REFUSED).await;
+    for line in 0..5 {
+        temp::write(campus.folder(), "gate.log", format!("line {line}\n"));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert_eq!(campus.metric(KEYS_REFUSED).await, before);
+    temp::write(campus.folder(), "keys", good);
+    let new = rotate(&campus).to_string();
+    until("the new key in use", || async { sealing(&campus).await.0 == new }).await;
+    campus.close().await;
+}
