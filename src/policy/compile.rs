@@ -100,7 +100,7 @@ fn assemble(parts: Parts<'_>) -> Option<Site> {
     let hint_key = hint_key(table, around.reader);
     let keep_forms = flag("keep_forms", true);
     let (private_cache, hsts, websocket) = (flag("private_cache", true), flag("hsts", true), flag("websocket", true));
-    let websocket_grace = websocket_grace(table);
+    let websocket_grace = websocket_grace(table, websocket);
     let confirm = flag("confirm", false);
     let fragments = flag("fragments", false);
     let name = claims.name.as_ref()?.value.clone();
@@ -375,8 +375,16 @@ fn limits(root: &Table<'_>) -> SiteLimits {
 /// A session that lapsed is remembered no longer than that.
 const LONGEST_GRACE: Duration = Duration::from_secs(12 * 3600);
 
-fn websocket_grace(table: &Table<'_>) -> Duration {
+fn websocket_grace(table: &Table<'_>, websocket: bool) -> Duration {
     let Some(found) = table.duration("websocket_grace") else { return Duration::ZERO };
+    if !websocket {
+        let problem = table.source.warning(
+            found.line,
+            &found.key,
+            "no WebSocket is let through here, so none outlives a session",
+        );
+        table.source.add(problem.found("websocket = false").remedy("remove one of the two"));
+    }
     if found.value > LONGEST_GRACE {
         let problem = table.source.error(found.line, &found.key, "too long to answer for somebody who may have left");
         let remedy = "shorten it; to keep people signed in for longer, lengthen sessions.idle";

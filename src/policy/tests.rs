@@ -233,6 +233,8 @@ access = "signed-in"
     let switches = PathSwitches { ignore_parameters: true, keep_encoded_slash: true, case_insensitive: true };
     assert_eq!(site.switches, switches);
     assert_eq!(site.websocket_grace, std::time::Duration::from_secs(600));
+    let odd: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert!(odd.iter().any(|text| text.contains("site.websocket_grace") && text.contains("no WebSocket")), "{odd:#?}");
     assert!(!site.websocket && !site.private_cache && !site.hsts && !site.keep_forms);
     assert_eq!(site.authorization, AuthorizationHeader::Pass);
     assert_eq!(site.cors_origins, ["https://portal.example"]);

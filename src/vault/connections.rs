@@ -264,7 +264,8 @@ impl Vault {
         Ok(record.map(|record| record.token_pairs()).unwrap_or_default())
     }
 
-    /// Up to `limit` connections in no meaningful order, and where to go on; `None` at the end.
+    /// Up to `limit` connections in no meaningful order, and where to go on; `None` at the end. What cannot be read is
+    /// said in the log and passed over: a damaged record must not keep everybody behind it from being looked at.
     pub async fn connections(
         &self,
         after: Option<Page>,
@@ -274,9 +275,18 @@ impl Vault {
         let rows = self.core.store.scan(&trees::connections(), after.as_ref(), limit).await?;
         let next = rows.last().filter(|_| rows.len() == limit).map(|(at, _)| Page(at.clone()));
         let mut connections = Vec::with_capacity(rows.len());
+        let (mut unreadable, mut first) = (0, None);
         for (at, sealed) in rows {
-            let record: Option<ConnectionRecord> = self.core.people.open_grown_record(WHAT, &at, &sealed)?;
-            connections.extend(record.map(|record| record.connection()));
+            match self.core.people.open_grown_record::<ConnectionRecord>(WHAT, &at, &sealed) {
+                Ok(record) => connections.extend(record.map(|record| record.connection())),
+                Err(fault) => {
+                    unreadable += 1;
+                    first.get_or_insert(fault);
+                }
+            }
+        }
+        if let Some(fault) = first {
+            tracing::error!(unreadable, cause = %fault, "connections cannot be read and are passed over; their people cannot sign in");
         }
         Ok((connections, next))
     }

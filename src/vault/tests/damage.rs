@@ -211,6 +211,9 @@ async fn t70_a_damaged_bucket_of_data_keys_fails_closed_and_nobody_elses() {
     let vault = bench.open();
     assert!(matches!(vault.session(&root).await, Err(VaultFault::Damaged { .. })));
     assert!(vault.session(&other).await.unwrap().is_some());
+    // Whoever goes through all connections is not held up by it.
+    let (listed, behind) = vault.connections(None, 10).await.unwrap();
+    assert!(listed.len() == 1 && listed[0].key == connection_key(MALLORY) && behind.is_none());
     let grant = bench.grant(JOSIAH, "openid");
     let refused = super::bench::try_sign_in(&vault, &grant, bench.key(), None).await;
     assert!(matches!(refused, Err(VaultFault::Damaged { .. })));
