@@ -88,14 +88,19 @@ impl Watches {
     /// come to rest and was something else, by its name: a link on the way to the files, or a log that somebody keeps
     /// there, which must not have everything read again with every line, of which one says that it was read.
     pub(super) async fn change(&mut self) -> bool {
-        if self.changes.recv().await.is_none() {
-            // Nobody watches.
-            std::future::pending::<()>().await;
+        let news = self.news.clone();
+        let concerns = || news.concerns.load(Ordering::Acquire);
+        // Known already when somebody stopped waiting here half-way.
+        if !concerns() {
+            if self.changes.recv().await.is_none() {
+                // Nobody watches.
+                std::future::pending::<()>().await;
+            }
+            if !concerns() {
+                self.rest().await;
+            }
         }
-        if !self.news.concerns.load(Ordering::Acquire) {
-            self.rest().await;
-        }
-        self.news.concerns.load(Ordering::Acquire)
+        concerns()
     }
 
     /// Waits until nothing has changed for a while.
