@@ -208,6 +208,7 @@ mod tests {
 
     const CONFIGURATION: &str = "gate.sign_in_host = \"gate.campus.example\"
 policies.directory = \"policies\"
+state.directory = \"state\"
 tls.certificates = [{ cert = \"tls/gate.pem\", key = \"tls/gate.key\" }]
 [clients.main]
 environment = \"sandbox\"
