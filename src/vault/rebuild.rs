@@ -181,6 +181,7 @@ impl Rebuilding<'_> {
         let mark = self.layout.damage_mark();
         if files::exists(&mark)? {
             std::fs::remove_file(&mark).map_err(VaultFault::file("remove", &mark))?;
+            files::sync_directory(files::parent(&mark))?;
         }
         if reading.frames > 0 || aside.is_some() {
             let aside = aside.map(|path| path.display().to_string()).unwrap_or_default();

@@ -6,6 +6,7 @@
 
 mod opening;
 mod readers;
+mod snapshots;
 mod writer;
 
 pub(in crate::vault) use opening::{Opened, Opening};

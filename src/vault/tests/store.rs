@@ -138,6 +138,31 @@ async fn t70_a_store_that_cannot_be_opened_again_fails_closed_and_keeps_nobody_w
     store.close();
 }
 
+/// Too few descriptors, no room: what passes must not end everything until somebody starts the gate again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t70_a_store_that_cannot_be_opened_again_for_a_moment_goes_on_afterwards() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(place.path(), None));
+    let in_the_way = place.path().join("store/snap.7FFFFFFFFFFFFFFF.generating");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for number in 0..200 {
+                store.put(numbered(number), vec![1]).await.unwrap();
+            }
+        }
+    });
+    let answers = async || tokio::time::timeout(Duration::from_millis(300), store.get(&numbered(0))).await.is_ok();
+    while answers().await {
+        assert!(!writer.is_finished(), "nobody met what is in the way");
+    }
+    std::fs::remove_dir(&in_the_way).unwrap();
+    tokio::time::timeout(Duration::from_secs(20), writer).await.expect("it goes on").unwrap();
+    assert_eq!(store.get(&numbered(199)).await.unwrap(), Some(vec![1]));
+    store.close();
+}
+
 #[tokio::test]
 async fn t71_a_snapshot_that_a_kill_left_unfinished_costs_nothing() {
     let place = tempfile::tempdir().unwrap();

@@ -2,12 +2,13 @@
 //! mends or fills it, and starts the store.
 
 use super::readers::Readers;
+use super::snapshots;
 use super::writer::Writer;
 use super::{QUEUE, Shared, SledStore};
-use crate::vault::VaultFault;
 use crate::vault::journal::Journal;
 use crate::vault::store::group;
 use crate::vault::trees::Address;
+use crate::vault::{VaultFault, files};
 use sled::{Config, Db, Mode};
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,7 +39,7 @@ pub(in crate::vault) struct Opening {
 impl Opening {
     /// Opens or makes the store in `directory`. Blocks.
     pub(in crate::vault) fn open(directory: &Path) -> Result<Opened, VaultFault> {
-        remove_unfinished_snapshots(directory)?;
+        snapshots::put_in_order(directory)?;
         let config = Config::new()
             .path(directory)
             .cache_capacity(CACHE)
@@ -79,6 +80,8 @@ impl Opening {
     fn finish(db: Db, directory: &Path) -> Result<Self, VaultFault> {
         let path = directory.join("db");
         let data = File::options().read(true).write(true).open(&path).map_err(VaultFault::file("open", &path))?;
+        // sled has given a new snapshot its name and made older parts of its log void, but syncs no directory.
+        files::sync_directory(directory)?;
         Ok(Self { db, data, directory: directory.to_owned() })
     }
 
@@ -127,27 +130,6 @@ impl Opening {
             .map_err(|fault| VaultFault::Store { what: format!("no thread for its writer: {fault}") })?;
         Ok(SledStore { jobs: RwLock::new(Some(jobs)), shared, writer: Mutex::new(Some(writer)) })
     }
-}
-
-/// sled writes a snapshot as `….generating`, and renames it when it is whole. What a kill leaves of one it takes for its
-/// newest snapshot at the next start, and reports damage (it passes over names that end otherwise): the store would be
-/// rebuilt from the journal, without its sessions (T71). The snapshot before, and all written since, are still there.
-/// The vault's lock is held, so nobody else is writing one.
-fn remove_unfinished_snapshots(directory: &Path) -> Result<(), VaultFault> {
-    let unread = VaultFault::file("read", directory);
-    let files = match std::fs::read_dir(directory) {
-        Ok(files) => files,
-        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(fault) => return Err(unread(fault)),
-    };
-    for file in files {
-        let path = file.map_err(VaultFault::file("read", directory))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            std::fs::remove_file(&path).map_err(VaultFault::file("remove", &path))?;
-        }
-    }
-    Ok(())
 }
 
 fn failed(fault: &sled::Error) -> VaultFault {

@@ -24,6 +24,8 @@ const GROUP: usize = 256;
 pub(super) const SNAPSHOT_EVERY: usize = if cfg!(test) { 64 } else { 1_000_000 };
 /// How long a snapshot waits for those who are reading, a few milliseconds each.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a store that cannot be opened again, for want of descriptors or room, is tried; everybody waits meanwhile.
+const SHORTAGE: Duration = Duration::from_secs(30);
 
 pub(super) struct Writer {
     pub(super) db: Arc<Db>,
@@ -77,23 +79,29 @@ impl Writer {
     /// does not grow for as long as a gate runs, the tree is opened again; whoever comes meanwhile waits.
     fn take_snapshot(mut self) -> Result<Self, VaultFault> {
         let begun = Instant::now();
-        let rows = std::mem::take(&mut self.since_snapshot);
+        let rows = self.since_snapshot;
         let mark = self.stored(&trees::journal_mark())?;
         self.shared.readers.pause();
         while Arc::strong_count(&self.db) > 1 {
             if begun.elapsed() > PATIENCE {
                 tracing::warn!("somebody reads from the store for very long; it takes its snapshot another time");
                 self.shared.readers.resume(self.db.clone());
+                self.since_snapshot -= SNAPSHOT_EVERY / 10;
                 return Ok(self);
             }
             std::thread::sleep(Duration::from_millis(1));
         }
         let Self { db, data, directory, journal, shared, .. } = self;
         drop((db, data));
-        let Opening { db, data, directory } = match Opening::open(&directory) {
-            Ok(Opened::Whole(opening)) => opening,
-            Ok(Opened::Broken(what)) => return Err(shared.fail(format!("cannot be opened again: {what}"))),
-            Err(fault) => return Err(shared.fail(fault.to_string())),
+        let Opening { db, data, directory } = loop {
+            match Opening::open(&directory) {
+                Ok(Opened::Whole(opening)) => break opening,
+                Ok(Opened::Broken(what)) => return Err(shared.fail(format!("cannot be opened again: {what}"))),
+                Err(fault) if begun.elapsed() > SHORTAGE => return Err(shared.fail(fault.to_string())),
+                // The files are closed and whole. Too few descriptors, or no room for a moment, must not end everything.
+                Err(fault) => tracing::warn!(%fault, "the store cannot be opened again yet"),
+            }
+            std::thread::sleep(Duration::from_millis(500));
         };
         let writer = Self { db: Arc::new(db), data, directory, journal, shared, since_snapshot: 0 };
         // sled takes an empty or cut file for a new store and says nothing.
