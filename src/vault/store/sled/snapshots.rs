@@ -66,7 +66,7 @@ mod tests {
         let begun = PathBuf::from(format!("{}{BEGUN}", named.display()));
         std::fs::rename(named, &begun).unwrap();
         put_in_order(&folder).unwrap();
-        assert_eq!(files(&folder), [named.clone()]);
+        assert_eq!(files(&folder), std::slice::from_ref(named));
         assert_eq!(std::fs::read(named).unwrap(), whole);
         let mut changed = whole.clone();
         changed[0] ^= 1;
@@ -74,7 +74,7 @@ mod tests {
         for left in [&b""[..], &[0; 12], &[0; 4096], &whole[..12], cut, &changed] {
             std::fs::write(&begun, left).unwrap();
             put_in_order(&folder).unwrap();
-            assert_eq!(files(&folder), [named.clone()], "{} bytes", left.len());
+            assert_eq!(files(&folder), std::slice::from_ref(named), "{} bytes", left.len());
             assert_eq!(std::fs::read(named).unwrap(), whole, "{} bytes", left.len());
         }
         put_in_order(&place.path().join("nowhere")).unwrap();
