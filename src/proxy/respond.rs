@@ -18,6 +18,9 @@ const BEFORE: Bounds = Bounds { bytes: 64 * 1024, time: Duration::from_secs(1) }
 /// right behind the answer is allowed (RFC 9113 §8.1), and a failure to some clients, curl among them.
 const BEHIND: Bounds = Bounds { bytes: 8 * 1024 * 1024, time: Duration::from_secs(5) };
 
+/// How long somebody may take to send a form to the gate itself.
+const FORM: Duration = Duration::from_secs(20);
+
 struct Bounds {
     bytes: usize,
     time: Duration,
@@ -97,14 +100,19 @@ async fn drain(session: &mut Session, bounds: &Bounds) -> bool {
     tokio::time::timeout(bounds.time, read).await.unwrap_or(false)
 }
 
-/// Reads a small form sent to one of our own addresses; `None` when it is larger than `limit`.
+/// Reads a small form sent to one of our own addresses; `None` when it is larger than `limit`. It must be there in
+/// [`FORM`]: over h2 the engine waits for a body without end (T79).
 pub(super) async fn read_body(session: &mut Session, limit: usize) -> pingora::Result<Option<Bytes>> {
-    let mut body = Vec::new();
-    while let Some(bytes) = session.as_downstream_mut().read_request_body().await? {
-        if body.len() + bytes.len() > limit {
-            return Ok(None);
+    let read = async {
+        let mut body = Vec::new();
+        while let Some(bytes) = session.as_downstream_mut().read_request_body().await? {
+            if body.len() + bytes.len() > limit {
+                return Ok(None);
+            }
+            body.extend_from_slice(&bytes);
         }
-        body.extend_from_slice(&bytes);
-    }
-    Ok(Some(body.into()))
+        Ok(Some(body.into()))
+    };
+    let too_slow = |_| Err(pingora::Error::new_down(pingora::ErrorType::ReadTimedout));
+    tokio::time::timeout(FORM, read).await.unwrap_or_else(too_slow)
 }

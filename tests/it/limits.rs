@@ -77,6 +77,25 @@ async fn t79_a_head_that_drips_is_cut() {
     campus.close().await;
 }
 
+/// A form to the gate's own addresses is read before anybody looks whose it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t79_a_form_to_the_gate_itself_that_drips_is_cut() {
+    let campus = Campus::open().await;
+    let mut raw = connect(&campus, "http/1.1").await;
+    let head = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000";
+    raw.send(format!("POST /.lychgate/sign-out HTTP/1.1\r\nHost: {HOST}\r\n{head}\r\n\r\n")).await;
+    let end = Instant::now() + Duration::from_secs(40);
+    let second = Duration::from_secs(1);
+    while !{
+        raw.send("a").await;
+        let said = raw.hear_for(second, second).await;
+        said.closed || !said.bytes.is_empty()
+    } {
+        assert!(Instant::now() < end, "the form dripped on");
+    }
+    campus.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t79_whoever_never_says_anything_is_cut() {
     let campus = with("head_timeout = \"1s\"\nhandshake_timeout = \"1s\"").open().await;
