@@ -72,6 +72,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         report::line(format_args!("no site answers at `{host}`: 421"));
         return Ok(Answer::No);
     };
+    if !policy::is_let_through(&method) {
+        report::line(format_args!("refused before any rule: 405, the gate lets no `{method}` through"));
+        return Ok(Answer::No);
+    }
     let client = arguments.client.as_ref().unwrap_or_else(|| site.client());
     check_scopes(&arguments.scopes, client, context.clients.get(client), site)?;
     let path = match CanonicalPath::from_target(target, &site.switches) {

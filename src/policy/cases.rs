@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::load::{ClientFacts, PolicySet};
 use super::path::{BadPath, CanonicalPath};
 use super::read::{Found, Table};
-use super::rules::Rule;
+use super::rules::{Rule, is_let_through};
 use super::site::Site;
 use super::trace::Outcome;
 use super::{explain, keys, scopes};
@@ -115,10 +115,14 @@ fn request(table: &Table<'_>) -> Option<(String, Method, String)> {
         None => ("GET", found.value.as_str()),
     };
     match Method::from_bytes(method.as_bytes()) {
-        Ok(method) if target.starts_with('/') => Some((found.value.clone(), method, target.to_owned())),
+        Ok(method) if target.starts_with('/') && is_let_through(&method) => {
+            Some((found.value.clone(), method, target.to_owned()))
+        }
         _ => {
             let problem = table.source.error(found.line, &found.key, format!("`{}` is not a request", found.value));
-            table.source.add(problem.expected("a method and a path, such as \"GET /admin/users\""));
+            table
+                .source
+                .add(problem.expected("a method that the gate lets through and a path, such as \"GET /admin/users\""));
             None
         }
     }

@@ -6,7 +6,7 @@ use super::path::PathSwitches;
 use super::pattern::Pattern;
 use super::read::{Element, Found, Table};
 use super::researchers::researchers;
-use super::rules::{Access, Rule};
+use super::rules::{Access, Rule, is_let_through};
 use super::{keys, scopes};
 use crate::domain::quantity;
 use crate::domain::{Scope, ScopeSet};
@@ -182,14 +182,12 @@ fn methods(table: &Table<'_>) -> Option<Vec<Method>> {
         let wrong = |message: String| table.source.error(found.line, &found.key, message);
         let upper = found.value.to_ascii_uppercase();
         match Method::from_bytes(found.value.as_bytes()) {
-            Ok(_) if upper != found.value && STANDARD.contains(&upper.as_str()) => {
-                let problem = wrong(format!("methods are case-sensitive, and nobody sends `{}`", found.value));
-                table.source.add(problem.remedy(format!("did you mean \"{upper}\"?")));
+            Ok(method) if is_let_through(&method) => methods.push(method),
+            Ok(_) => {
+                let problem = wrong(format!("`{}` is never let through, whatever a rule says", found.value));
+                let meant = upper != found.value;
+                table.source.add(if meant { problem.remedy(format!("did you mean \"{upper}\"?")) } else { problem });
             }
-            Ok(Method::CONNECT | Method::TRACE) => {
-                table.source.add(wrong(format!("`{}` is never let through, whatever a rule says", found.value)));
-            }
-            Ok(method) => methods.push(method),
             Err(_) => {
                 table.source.add(wrong("this is not a method".to_owned()).expected(quantity::one_of(STANDARD)));
             }

@@ -38,7 +38,7 @@ pub use keys::KEYS;
 pub use load::{ClientFacts, PolicyContext, PolicySet, load, load_files};
 pub use path::{BadPath, CanonicalPath, PathSwitches};
 pub use reserved::ReservedNames;
-pub use rules::{Access, Rule};
+pub use rules::{Access, Rule, is_let_through};
 pub use scopes::objection as scope_objection;
 pub use site::{AuthorizationHeader, BadgeReach, HostHeader, SignInStyle, Site, SiteKind, SiteLimits, Upstream};
 pub use trace::{Outcome, Step, Trace, Verdict};

@@ -60,6 +60,14 @@ pub struct Rule {
     pub(super) networks: Option<Vec<IpNet>>,
 }
 
+/// Whether the gate lets a method through at all, whatever a rule says; it answers 405 if not. It is no tunnel and no mirror
+/// (T83). Methods are told apart by case (RFC 9110 §9.1), but many apps write them large before they look: `post` would get
+/// past a rule for POST, and be one behind it (T25).
+pub fn is_let_through(method: &Method) -> bool {
+    let word = method.as_str();
+    !matches!(word, "CONNECT" | "TRACE" | "TRACK") && !word.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
 impl Rule {
     pub(super) fn fits_path(&self, path: &CanonicalPath) -> bool {
         self.paths.iter().any(|pattern| pattern.matches(path))

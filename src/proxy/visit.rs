@@ -3,6 +3,7 @@
 
 use super::connection::Connection;
 use crate::domain::Host;
+use crate::policy::is_let_through;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version, header};
 use pingora::http::RequestHeader;
@@ -38,10 +39,7 @@ impl Visit {
         let request = session.req_header();
         let raw = session.as_downstream().as_http1().map(|h1| h1.get_headers_raw_bytes());
         check_size(request, raw.as_ref(), head_limit)?;
-        let method = request.method.as_str();
-        // Methods are told apart by case (RFC 9110 §9.1), but many apps write them large before they look: `post` would
-        // get past a rule for POST, and be one behind it.
-        if matches!(method, "CONNECT" | "TRACE" | "TRACK") || method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        if !is_let_through(&request.method) {
             return Err(Unreadable::Method);
         }
         let target = match &raw {

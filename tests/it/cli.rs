@@ -367,6 +367,10 @@ fn explain_names_the_rule_that_decides_and_why_the_others_do_not() {
     }
     let posted = house.verb("explain", &["POST", &url("/loans"), "--as", carberry]);
     posted.assert_code(1).assert_says(&["POST /loans", "speaks of other methods", "refuse ("]);
+    for method in ["post", "TRACE"] {
+        let refused = house.verb("explain", &[method, &url("/loans")]);
+        refused.assert_code(1).assert_says(&["405", method]);
+    }
     house.verb("explain", &["http://library.campus.example/"]).assert_code(2).assert_complains(&["https://"]);
     house.verb("explain", &[&url("/"), "--scopes", "opnid"]).assert_code(2).assert_complains(&["opnid", "\"openid\""]);
     house.verb("explain", &["G T", &url("/")]).assert_code(2).assert_complains(&["not a method"]);
